@@ -35,8 +35,9 @@ type (
 		Detail     string
 		InitFailed bool
 	}
-	// GuardianLapsed: the guardian's timer fired before a renewal reached it (A6).
-	GuardianLapsed struct{}
+	// GuardianLapsed: the guardian's timer fired before a renewal reached it (A6). Session is the one whose lease it held;
+	// zero = not known. It concerns no later session.
+	GuardianLapsed struct{ Session sup.Session }
 	// GuardianLost: the guardian died; its children are dead and confirmed so. Each is reported by its own Ended before this.
 	GuardianLost struct{}
 	// Leave: the process was asked to leave gracefully; everything must be over at By.
@@ -65,6 +66,8 @@ type (
 		Stream uint64
 		Frame  rpc.FromAgent
 	}
+	// Hangup: nothing is to be hoped for from this stream; close it, find the leader anew. StreamDown follows.
+	Hangup struct{ Stream uint64 }
 	// Spawn starts an incarnation; Started or Ended follows.
 	Spawn struct{ rpc.Spawn }
 	// Stop asks an incarnation to stop; after Timeout (0 at once, -1 never) it is killed. Ended follows.
