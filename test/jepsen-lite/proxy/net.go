@@ -1,0 +1,163 @@
+package proxy
+
+import (
+	"fmt"
+	"maps"
+	"net"
+	"os"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/supnode/supnode/test/jepsen-lite/proc"
+)
+
+// Net is the links between all pairs of nodes. Its methods are for one goroutine.
+type Net struct {
+	names   []string
+	targets map[string]string
+	links   map[[2]string]*link
+}
+
+// New makes a link for each ordered pair of the nodes, given by name and by the address that each really listens on.
+func New(nodes map[string]string) (*Net, error) {
+	n := &Net{names: slices.Sorted(maps.Keys(nodes)), targets: maps.Clone(nodes), links: make(map[[2]string]*link)}
+	for _, from := range n.names {
+		for _, to := range n.names {
+			if from == to {
+				continue
+			}
+			l, err := newLink(from, to, nodes[to])
+			if err != nil {
+				n.Close()
+				return nil, err
+			}
+			n.links[[2]string{from, to}] = l
+		}
+	}
+	return n, nil
+}
+
+// Close ends all links and waits for all of it.
+func (n *Net) Close() {
+	for _, l := range n.links {
+		l.close()
+	}
+}
+
+// Addr is where from is to find to.
+func (n *Net) Addr(from, to string) string { return n.link(from, to).addr }
+
+// Ports are those that the links listen on.
+func (n *Net) Ports() []int {
+	var out []int
+	for _, l := range n.links {
+		out = append(out, portOf(l.addr))
+	}
+	return out
+}
+
+// Made is how many connections from made to to.
+func (n *Net) Made(from, to string) int {
+	l := n.link(from, to)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.made
+}
+
+// Cut holds everything that from sends to to: its own connections' bytes and its answers on to's. What was held arrives
+// after Join.
+func (n *Net) Cut(from, to string) {
+	n.direction(from, to, func(g *gate) { g.held = true })
+}
+
+// Isolate cuts a node off from all others, both ways.
+func (n *Net) Isolate(node string) {
+	n.Mute(node)
+	n.Deafen(node)
+}
+
+// Mute holds what a node sends; it still hears the others.
+func (n *Net) Mute(node string) {
+	for _, other := range n.others(node) {
+		n.Cut(node, other)
+	}
+}
+
+// Deafen holds what the others send to a node; they still hear it.
+func (n *Net) Deafen(node string) {
+	for _, other := range n.others(node) {
+		n.Cut(other, node)
+	}
+}
+
+// Delay makes what from sends to to arrive d later.
+func (n *Net) Delay(from, to string, d time.Duration) {
+	n.direction(from, to, func(g *gate) { g.delay = d })
+}
+
+// Set changes what happens to from's connections to to.
+func (n *Net) Set(from, to string, m Mode) error { return n.link(from, to).set(m) }
+
+// Join lets every link pass again, at once, and what was held with it.
+func (n *Net) Join() error {
+	for _, l := range n.links {
+		if err := l.set(Pass); err != nil {
+			return err
+		}
+		for _, g := range []*gate{l.there, l.back} {
+			g.set(func() { g.held, g.delay = false, 0 })
+		}
+	}
+	return nil
+}
+
+// Around lists the connections to a node's real address that do not come from here: someone knows a way around. It is a
+// look at one moment.
+func (n *Net) Around() ([]string, error) {
+	sockets, err := proc.Sockets()
+	if err != nil {
+		return nil, err
+	}
+	mine, err := proc.SocketsOf(os.Getpid())
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, name := range n.names {
+		port := portOf(n.targets[name])
+		for _, s := range sockets {
+			if s.RemotePort == port && s.State == proc.Established && s.Inode != 0 && !mine[s.Inode] {
+				out = append(out, fmt.Sprintf("a connection from port %d to %s's own port %d", s.LocalPort, name, port))
+			}
+		}
+	}
+	return out, nil
+}
+
+func (n *Net) direction(from, to string, change func(*gate)) {
+	there, back := n.link(from, to).there, n.link(to, from).back
+	there.set(func() { change(there) })
+	back.set(func() { change(back) })
+}
+
+func (n *Net) link(from, to string) *link {
+	l := n.links[[2]string{from, to}]
+	if l == nil {
+		panic(fmt.Sprintf("there is no link from %q to %q", from, to))
+	}
+	return l
+}
+
+func (n *Net) others(node string) []string {
+	return slices.DeleteFunc(slices.Clone(n.names), func(o string) bool { return o == node })
+}
+
+func portOf(addr string) int {
+	_, text, _ := net.SplitHostPort(addr)
+	p, err := strconv.Atoi(text)
+	if err != nil {
+		panic(fmt.Sprintf("%q has no port", addr))
+	}
+	return p
+}
