@@ -102,6 +102,7 @@ type (
 )
 
 func (Send) agentAction()     {}
+func (Hangup) agentAction()   {}
 func (Spawn) agentAction()    {}
 func (Stop) agentAction()     {}
 func (Kill) agentAction()     {}
