@@ -27,6 +27,7 @@ type Command struct {
 	SetTTL     *SetTTL     `cbor:"10,keyasint,omitempty"`
 	TTLRetired *TTLRetired `cbor:"11,keyasint,omitempty"`
 	Bump       *Bump       `cbor:"12,keyasint,omitempty"`
+	Released   *Released   `cbor:"13,keyasint,omitempty"`
 
 	StartSupervisor *StartSupervisor `cbor:"20,keyasint,omitempty"`
 	StopSupervisor  *StopSupervisor  `cbor:"21,keyasint,omitempty"`
@@ -128,8 +129,15 @@ type TTLRetired struct {
 }
 
 // Bump raises the generation to Gen: after a restore or a recovery, or when an agent reports a generation ≥ ours.
-// Every slot is unplaced, every session over. Stale unless Gen is larger than the state's.
+// Every slot is unplaced, every session over. Stale unless Gen is larger than the state's. From then on the state is Held:
+// placements are ignored and no stop is acknowledged, until Released.
 type Bump struct {
+	Gen uint64 `cbor:"1,keyasint"`
+}
+
+// Released ends the hold of a Bump. A leader proposes it once it has waited W, the largest that the settings permit, since
+// its own establishment or since it applied the Bump, whichever is later. Stale unless the state is Held in generation Gen.
+type Released struct {
 	Gen uint64 `cbor:"1,keyasint"`
 }
 
@@ -223,4 +231,5 @@ type Applied struct {
 	Nodes     []sup.NodeName // nodes whose record changed, each once
 	Completed []Completion   // requests that ended by this entry, those in Results too
 	LastEvent uint64         // id of the newest event after this entry
+	Restored  bool           // no entry: the whole state was replaced by a snapshot; everything may have changed
 }

@@ -34,3 +34,7 @@ func (l Lease) Wait() int64 {
 	sum := l.TTL + l.Fence() + l.TimerDelay()
 	return (sum*10201 + 9999) / 10000
 }
+
+// Survives is E + 2H + D + 2(RTT + commit): what a lease must outlast so that an election alone fences nobody (L5).
+// D, the time for agents to find a new leader, is taken as 50 ms; RTT and commit together as 25 ms.
+func (l Lease) Survives() int64 { return l.Election() + 2*l.H + 50e6 + 2*25e6 }

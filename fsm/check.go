@@ -1,0 +1,276 @@
+package fsm
+
+import (
+	"fmt"
+	"slices"
+
+	sup "github.com/supnode/supnode/supervisor"
+)
+
+// Check verifies the invariants of the state; its error names the first one that is broken.
+//
+//	C1 slot guard: a slot's phase, wish, node, session and incarnation fit together
+//	C2 a held slot is on a live member, in that member's live session, with an incarnation that the log has reached
+//	C3 the lists of wanting slots and of each member's slots are exactly those of the child records, by rising seats
+//	C4 start order: children of a supervisor have rising Orders, below NextOrder
+//	C5 operations: status, operation, cursor and what is outstanding fit together
+//	C6 whoever waits has a pending request, and every pending request waits in exactly one place
+//	C7 windows ascend, are not ahead of the clock, and hold at most max_restarts stamps
+//	C8 event ids have no gap
+//	C9 counts are those of the records
+func (s *State) Check() error {
+	waits := map[string]int{}
+	seats := 0
+	running, stopped := 0, 0
+	for t := range s.trees.all() {
+		if err := s.checkTree(t, waits, &seats); err != nil {
+			return err
+		}
+		if t.head.Status == sup.StatusStopped {
+			stopped++
+		} else {
+			running++
+		}
+	}
+	if running != s.running || stopped != len(s.stopped) || stopped > MaxStopped {
+		return fmt.Errorf("C9: %d supervisors run and %d are stopped; counted %d and %d", running, stopped, s.running, len(s.stopped))
+	}
+	var last uint64
+	for _, n := range s.stopped {
+		h := s.Supervisor(n)
+		if h == nil || h.Status != sup.StatusStopped || h.Stopped <= last {
+			return fmt.Errorf("C9: stopped supervisor %q is not there, or out of order", n)
+		}
+		last = h.Stopped
+	}
+	if err := s.checkRosters(seats); err != nil {
+		return err
+	}
+	if err := s.checkRequests(waits); err != nil {
+		return err
+	}
+	return s.checkHistory()
+}
+
+func (s *State) checkTree(t *tree, waits map[string]int, seats *int) error {
+	h := t.head
+	var order uint64
+	active, outstanding := 0, 0
+	onNode := map[sup.NodeName]int{}
+	for c := range t.children.all() {
+		if t.children.get(c.Key.Child) != c || c.Key.Supervisor != h.Name {
+			return fmt.Errorf("C4: child %s is not found under its id", c.Key)
+		}
+		if c.Order <= order || c.Order > h.NextOrder {
+			return fmt.Errorf("C4: child %s has order %d after %d, next %d", c.Key, c.Order, order, h.NextOrder)
+		}
+		order = c.Order
+		if err := s.checkSlot(t, c); err != nil {
+			return err
+		}
+		if c.Phase == Running {
+			active++
+		}
+		if c.Phase != Unplaced {
+			onNode[c.Node]++
+		}
+		if !c.Started() {
+			outstanding++
+		}
+		if c.Seat != 0 {
+			*seats++
+		}
+		for _, w := range c.Waiters {
+			waits[w.Key]++
+		}
+	}
+	if active != t.active || len(onNode) != len(t.onNode) {
+		return fmt.Errorf("C9: supervisor %q has %d running on %d nodes; counted %d on %d", h.Name, active, len(onNode), t.active, len(t.onNode))
+	}
+	for n, k := range onNode { // any order finds a difference
+		if t.onNode[n] != k {
+			return fmt.Errorf("C9: supervisor %q has %d slots on %s; counted %d", h.Name, k, n, t.onNode[n])
+		}
+	}
+	if err := s.checkOp(t, outstanding, waits); err != nil {
+		return err
+	}
+	in := h.intensity()
+	if !slices.IsSorted(h.Stamps) || len(h.Stamps) > in.MaxRestarts || len(h.Stamps) > 0 && h.Stamps[len(h.Stamps)-1] > s.clock {
+		return fmt.Errorf("C7: supervisor %q has window %v at %d, max %d", h.Name, h.Stamps, s.clock, in.MaxRestarts)
+	}
+	return nil
+}
+
+func (s *State) checkSlot(t *tree, c *Child) error {
+	bad := func(why string) error {
+		return fmt.Errorf("C1: slot %s is %s, wants=%t, why=%s, node=%q, incarnation=%s, seat=%d: %s", c.Key, c.Phase, c.Wants, c.Why,
+			c.Node, c.Inc, c.Seat, why)
+	}
+	stopping := t.head.stopping()
+	switch {
+	case c.Phase > Stopping || c.Why > WhyShutdown:
+		return bad("no such phase")
+	case c.Phase == Unplaced && (c.Node != "" || !c.Session.IsZero() || !c.Inc.IsZero()):
+		return bad("a free slot has a holder")
+	case c.Phase != Unplaced && (c.Wants || c.NotBefore != 0 || c.PendingReason != ""):
+		return bad("a held slot wants a node")
+	case !c.Wants && (c.NotBefore != 0 || c.PendingReason != ""):
+		return bad("a slot waits for what it does not want")
+	case c.Phase == Stopping && c.Why == 0:
+		return bad("it stops for no reason")
+	case (c.Phase == Placed || c.Phase == Running) && c.Why != 0:
+		return bad("it is to stop and was not told")
+	case c.Phase == Unplaced && c.Why != 0 && (!s.held || c.Wants):
+		return bad("a stop is owed without a hold")
+	case (c.Seat != 0) != (c.Wants || c.Phase != Unplaced) || c.Seat > s.ticket:
+		return bad("its seat is wrong")
+	case c.Wants && stopping:
+		return bad("it wants to run while its supervisor stops")
+	case c.Phase == Stopping && stopping && c.Why != WhyShutdown && c.Why != WhyTerminate:
+		return bad("it is to run again while its supervisor stops")
+	case !c.Started() && c.Phase == Unplaced && !c.Wants && c.Why == 0 && !stopping:
+		return bad("it never ran and never will")
+	case c.Phase == Running && c.LastNode != c.Node:
+		return bad("it runs where it did not start")
+	case len(c.Waiters) > 0 && c.Phase == Unplaced && !c.Wants && c.Why == 0:
+		return bad("a request waits for a slot that does nothing")
+	}
+	if c.Phase == Unplaced {
+		return nil
+	}
+	m := s.member(c.Node)
+	if m == nil || !m.node.Live() || m.node.Session != c.Session || c.Session.Gen != s.gen || c.Inc.Gen != s.gen || c.Inc.Index > s.index {
+		return fmt.Errorf("C2: slot %s is held by %s in session %s, incarnation %s, at entry %d of generation %d", c.Key, c.Node, c.Session, c.Inc, s.index, s.gen)
+	}
+	return nil
+}
+
+func (s *State) checkOp(t *tree, outstanding int, waits map[string]int) error {
+	h := t.head
+	bad := func(why string) error {
+		return fmt.Errorf("C5: supervisor %q is %s with operation %+v and %d children: %s", h.Name, h.Status, h.Op, t.children.len(), why)
+	}
+	for _, q := range h.Queue {
+		waits[q.Key]++
+	}
+	switch op := h.Op; h.Status {
+	case sup.StatusStarting:
+		if op == nil || op.Kind != OpStarting || op.Left != outstanding || op.Left == 0 {
+			return bad(fmt.Sprintf("%d first inits are outstanding", outstanding))
+		}
+	case sup.StatusRunning:
+		if op != nil || len(h.Queue) > 0 {
+			return bad("a running one_for_one supervisor is idle")
+		}
+	case sup.StatusStopping:
+		if op == nil || op.Kind != OpStopping || len(h.Queue) > 0 {
+			return bad("it does not stop")
+		}
+		if last := t.children.last(); !s.held && (last == nil || last.Phase != Stopping || last.Order != op.Cursor) {
+			return bad("it waits for no child")
+		}
+	case sup.StatusStopped:
+		if op != nil || len(h.Queue) > 0 || t.children.len() > 0 || h.Stopped == 0 {
+			return bad("something of it is left")
+		}
+	default:
+		return bad("no such status")
+	}
+	if h.Op != nil {
+		for _, k := range h.Op.Starters {
+			waits[k]++
+		}
+		for _, k := range h.Op.Waiters {
+			waits[k]++
+		}
+	}
+	if len(h.Queue) > MaxQueue {
+		return bad("its queue is too long")
+	}
+	return nil
+}
+
+func (s *State) checkRosters(seats int) error {
+	listed := 0
+	var last uint64
+	for c := range s.wanting.all() {
+		if !c.Wants || s.Child(c.Key) != c || c.Seat <= last {
+			return fmt.Errorf("C3: slot %s is wrongly listed as wanting", c.Key)
+		}
+		last = c.Seat
+		listed++
+	}
+	if listed != s.wanting.len() {
+		return fmt.Errorf("C3: %d slots want a node; counted %d", listed, s.wanting.len())
+	}
+	for i, m := range s.members {
+		if i > 0 && s.members[i-1].node.Name >= m.node.Name {
+			return fmt.Errorf("C3: member %q is out of order", m.node.Name)
+		}
+		if m.node.Session.Seq > s.session {
+			return fmt.Errorf("C2: member %q has session %s, the last one is %d", m.node.Name, m.node.Session, s.session)
+		}
+		last, held := uint64(0), 0
+		for c := range m.slots.all() {
+			if c.Phase == Unplaced || c.Node != m.node.Name || s.Child(c.Key) != c || c.Seat <= last {
+				return fmt.Errorf("C3: slot %s is wrongly listed on %s", c.Key, m.node.Name)
+			}
+			last = c.Seat
+			held++
+		}
+		if held != m.slots.len() {
+			return fmt.Errorf("C3: %s holds %d slots; counted %d", m.node.Name, held, m.slots.len())
+		}
+		listed += held
+	}
+	if listed != seats {
+		return fmt.Errorf("C3: %d slots have a seat, %d are listed", seats, listed)
+	}
+	return nil
+}
+
+func (s *State) checkRequests(waits map[string]int) error {
+	delete(waits, "")
+	for r := range s.requests.pending.all() {
+		if r.Outcome != nil || waits[r.Key] != 1 {
+			return fmt.Errorf("C6: request %q is pending and waits in %d places", r.Key, waits[r.Key])
+		}
+	}
+	if len(waits) != s.requests.pending.len() {
+		return fmt.Errorf("C6: %d requests wait, %d are pending", len(waits), s.requests.pending.len())
+	}
+	for _, q := range []*roll[string, request]{&s.requests.own, &s.requests.client} {
+		born := int64(-1 << 63)
+		for r := range q.all() {
+			if r.Outcome == nil || r.Born < born || r.Born > s.clock {
+				return fmt.Errorf("C6: request %q is wrongly listed as over", r.Key)
+			}
+			born = r.Born
+		}
+	}
+	if s.requests.len() > MaxKeys {
+		return fmt.Errorf("C6: %d requests are kept", s.requests.len())
+	}
+	return nil
+}
+
+func (s *State) checkHistory() error {
+	next := s.history.oldest()
+	var size int64
+	for _, c := range s.history.chunks {
+		n := uint64(0)
+		for range c.all() {
+			n++
+		}
+		if c.First != next || c.Count != n || n == 0 {
+			return fmt.Errorf("C8: a chunk of %d events begins at %d instead of %d", n, c.First, next)
+		}
+		next += n
+		size += int64(len(c.Data))
+	}
+	if next != s.history.newest+1 || size != s.history.size {
+		return fmt.Errorf("C8: the newest event is %d instead of %d, %d bytes instead of %d", s.history.newest, next-1, s.history.size, size)
+	}
+	return nil
+}

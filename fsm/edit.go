@@ -1,0 +1,215 @@
+package fsm
+
+import (
+	"unicode/utf8"
+
+	sup "github.com/supnode/supnode/supervisor"
+)
+
+// turn is what one Apply keeps while it runs. Records that it copied carry its rev: it may change those copies in place,
+// since nobody else has seen them.
+type turn struct {
+	rev     uint64 // number of the Apply; never 0, not replicated
+	applied Applied
+	// open finds the command of this entry whose request is pending, by key, so that its result is the final one.
+	open map[string]int
+	// gone are the keys of children removed in this turn, whose successors are not noted as changed again.
+	gone map[sup.Key]bool
+}
+
+// edit is a copy of a supervisor's record that this turn may change.
+func (s *State) edit(t *tree) *Supervisor {
+	if t.head.rev != s.turn.rev {
+		h := *t.head
+		h.rev = s.turn.rev
+		t.head = &h
+	}
+	return t.head
+}
+
+// editChild is a copy of a child's record that this turn may change, all but its Key, Seat, Phase, Wants and Node: those
+// go through wish, unwish, seat and free, which keep the indexes.
+func (s *State) editChild(t *tree, c *Child) *Child {
+	if c.rev == s.turn.rev {
+		return c
+	}
+	e := *c
+	e.rev = s.turn.rev
+	t.children.set(&e)
+	switch {
+	case e.Wants:
+		s.wanting.set(&e)
+	case e.Phase != Unplaced:
+		s.member(e.Node).slots.set(&e)
+	}
+	return &e
+}
+
+// note records that a slot changed; c is this turn's copy.
+func (s *State) note(c *Child) {
+	if c.noted == s.turn.rev {
+		return
+	}
+	c.noted = s.turn.rev
+	if !s.turn.gone[c.Key] {
+		s.turn.applied.Changed = append(s.turn.applied.Changed, c.Key)
+	}
+}
+
+func (s *State) noteNode(n sup.NodeName) {
+	for _, m := range s.turn.applied.Nodes {
+		if m == n {
+			return
+		}
+	}
+	s.turn.applied.Nodes = append(s.turn.applied.Nodes, n)
+}
+
+// wish makes an unplaced slot want a node.
+func (s *State) wish(t *tree, c *Child) *Child {
+	if c.Phase != Unplaced || c.Wants || c.Why != 0 {
+		panic("fsm: slot guard: only a free slot can want a node")
+	}
+	c = s.editChild(t, c)
+	s.note(c)
+	c.Wants, c.Seat = true, s.nextTicket()
+	s.wanting.add(c)
+	return c
+}
+
+// unwish takes a slot's wish back.
+func (s *State) unwish(t *tree, c *Child) *Child {
+	if !c.Wants {
+		return c
+	}
+	c = s.editChild(t, c)
+	s.note(c)
+	s.wanting.drop(c.Seat)
+	c.Wants, c.Seat, c.NotBefore, c.Avoid, c.PendingReason = false, 0, 0, nil, ""
+	return c
+}
+
+// seat places a wanting slot on a member: Unplaced → Placed. The entry's index is its incarnation's.
+func (s *State) seat(t *tree, c *Child, m *member) {
+	c = s.editChild(t, c)
+	s.note(c)
+	s.wanting.drop(c.Seat)
+	c.Phase, c.Wants, c.NotBefore, c.PendingReason = Placed, false, 0, ""
+	c.Node, c.Session, c.Inc = m.node.Name, m.node.Session, sup.Incarnation{Gen: s.gen, Index: s.index}
+	c.Seat = s.nextTicket()
+	m.slots.add(c)
+	t.hold(c.Node, 1)
+}
+
+// free takes a slot off its node, → Unplaced, with the end of its incarnation on record: child_stopped (S44).
+func (s *State) free(t *tree, c *Child, reason sup.ExitReason, detail string) *Child {
+	if c.Phase == Unplaced {
+		panic("fsm: slot guard: a free slot is freed")
+	}
+	c = s.editChild(t, c)
+	s.note(c)
+	s.member(c.Node).slots.drop(c.Seat)
+	t.hold(c.Node, -1)
+	if c.Phase == Running {
+		t.active--
+	}
+	s.emit(sup.Event{
+		Type: sup.EventChildStopped, Supervisor: c.Key.Supervisor, Child: c.Key.Child, Node: c.Node, Reason: string(reason),
+		Incarnation: c.Inc.Token(),
+	})
+	c.LastExit = &Exit{Reason: reason, Detail: truncate(detail, MaxDetail), At: s.wall}
+	c.Phase, c.Seat, c.Avoid = Unplaced, 0, nil
+	c.Node, c.Session, c.Inc = "", sup.Session{}, sup.Incarnation{}
+	return c
+}
+
+// stopSlot asks a held slot to stop: Placed or Running → Stopping; what follows is in why.
+func (s *State) stopSlot(t *tree, c *Child, why Why) {
+	c = s.editChild(t, c)
+	switch c.Phase {
+	case Unplaced:
+		panic("fsm: slot guard: a free slot is stopped")
+	case Running:
+		t.active--
+	}
+	if c.Phase != Stopping {
+		s.note(c)
+	}
+	c.Phase, c.Why = Stopping, why
+}
+
+// drop removes a child's record. Those who wait for it to be gone are answered; those who wait for it to run get p.
+func (s *State) drop(t *tree, c *Child, p *sup.Problem) {
+	if c.Phase != Unplaced {
+		panic("fsm: slot guard: a held slot is removed")
+	}
+	c = s.editChild(t, s.unwish(t, c))
+	s.note(c)
+	t.children.drop(c.Key.Child)
+	if s.turn.gone == nil {
+		s.turn.gone = map[sup.Key]bool{}
+	}
+	s.turn.gone[c.Key] = true
+	for _, w := range c.Waiters {
+		switch {
+		case w.Gone:
+			s.complete(w.Key, &Outcome{Supervisor: c.Key.Supervisor, Child: c.Key.Child})
+		case p == nil:
+			panic("fsm: stop: a request still waits for a child that goes")
+		default:
+			s.complete(w.Key, &Outcome{Supervisor: c.Key.Supervisor, Child: c.Key.Child, Problem: p})
+		}
+	}
+}
+
+// answerRunners gives p to the requests that wait for a child to run; the child stays.
+func (s *State) answerRunners(t *tree, c *Child, p *sup.Problem) *Child {
+	var rest []Waiter
+	for _, w := range c.Waiters {
+		if w.Gone {
+			rest = append(rest, w)
+		}
+	}
+	if len(rest) == len(c.Waiters) {
+		return c
+	}
+	c = s.editChild(t, c)
+	waiters := c.Waiters
+	c.Waiters = rest
+	for _, w := range waiters {
+		if !w.Gone {
+			o := &Outcome{Supervisor: c.Key.Supervisor, Child: c.Key.Child, Problem: p}
+			if p == nil {
+				o.Node, o.Incarnation = c.Node, c.Inc.Token()
+			}
+			s.complete(w.Key, o)
+		}
+	}
+	return c
+}
+
+// await adds a request to those that wait for a child.
+func (s *State) await(t *tree, c *Child, key string, gone bool) *Child {
+	if key == "" {
+		return c
+	}
+	c = s.editChild(t, c)
+	c.Waiters = append(c.Waiters[:len(c.Waiters):len(c.Waiters)], Waiter{Key: key, Gone: gone})
+	return c
+}
+
+func (s *State) nextTicket() uint64 {
+	s.ticket++
+	return s.ticket
+}
+
+// truncate cuts text to at most n bytes, at the start of a rune.
+func truncate(text string, n int) string {
+	if len(text) <= n {
+		return text
+	}
+	for n > 0 && !utf8.RuneStart(text[n]) {
+		n--
+	}
+	return text[:n]
+}

@@ -1,0 +1,20 @@
+package fsm
+
+// Bounds of the replicated state. What would pass one is refused with quota_exceeded or busy and changes nothing.
+const (
+	MaxDetail       = 4096      // bytes of an exit's detail
+	MaxReason       = 1024      // bytes of the reason of a stop
+	MaxNodes        = 10_000    // members ever seen
+	MaxSupervisors  = 100_000   // supervisors that are not stopped
+	MaxChildren     = 1_000_000 // children of one supervisor
+	MaxQueue        = 1_000     // requests that wait for one supervisor's operation
+	MaxStopped      = 1_000     // stopped supervisors kept readable (S37)
+	MaxKeys         = 1_000_000 // requests whose outcome is kept (S36)
+	MaxPending      = 100_000   // requests that wait for their outcome
+	MaxKey          = 255       // bytes of a request's key
+	MaxLostAtStart  = 3         // placements that a first start may lose to nodes (S12)
+	defaultHistory  = 64 << 20  // bytes of events kept when the settings do not say
+	keyLife         = 24 * 3600e9
+	ownKeyLife      = 600e9
+	maxHistoryChunk = 64 << 10
+)

@@ -1,0 +1,80 @@
+package fsm
+
+import (
+	"cmp"
+	"slices"
+
+	sup "github.com/supnode/supnode/supervisor"
+)
+
+// nodeDown declares a session dead (L4).
+func (s *State) nodeDown(c *NodeDown) Result {
+	m := s.member(c.Node)
+	if m == nil || !m.node.Live() || m.node.Session != c.Session {
+		return stale()
+	}
+	s.setNode(m, MemberDown)
+	s.loseNode(m, c.Why, true)
+	return Result{Status: OK}
+}
+
+// loseNode frees every slot of a member whose session is over: one event first with all affected children, then one
+// decision for each supervisor, in the order of their creation (S23).
+func (s *State) loseNode(m *member, why string, failed bool) {
+	slots := make([]*Child, 0, m.slots.len())
+	for c := range m.slots.all() {
+		slots = append(slots, c)
+	}
+	place := map[sup.Name]uint64{}
+	for _, c := range slots {
+		place[c.Key.Supervisor] = s.trees.place(c.Key.Supervisor)
+	}
+	slices.SortFunc(slots, func(a, b *Child) int {
+		if d := cmp.Compare(place[a.Key.Supervisor], place[b.Key.Supervisor]); d != 0 {
+			return d
+		}
+		return cmp.Compare(a.Order, b.Order)
+	})
+	if failed {
+		e := sup.Event{Type: sup.EventNodeFailureDetected, Node: m.node.Name, Reason: truncate(why, MaxReason)}
+		for _, c := range slots {
+			e.AffectedChildren = append(e.AffectedChildren, c.Key)
+		}
+		s.emit(e)
+	}
+	for _, c := range slots {
+		t := s.trees.get(c.Key.Supervisor)
+		if t == nil {
+			panic("fsm: loss: a supervisor went before its children")
+		}
+		s.lost(t, t.children.get(c.Key.Child), why)
+	}
+}
+
+// lost frees a slot whose incarnation died with its node or guardian: not the child's failure, never counted (S16, S24).
+func (s *State) lost(t *tree, c *Child, why string) {
+	node, phase := c.Node, c.Phase
+	c = s.free(t, c, sup.ExitNodeDown, why)
+	switch {
+	case phase == Stopping && s.held:
+		// Nothing is acknowledged before Released: the stop stays owed, in Why.
+	case phase == Stopping:
+		s.stoppedSlot(t, c)
+	case t.head.stopping():
+		s.removeStopped(t, c)
+	case !c.Started():
+		c = s.editChild(t, c)
+		if c.Lost++; c.Lost > MaxLostAtStart {
+			s.startFails(t, c, initFailed(c.Key, node, string(sup.ExitNodeDown)))
+			return
+		}
+		s.again(t, c, node)
+	case c.Spec.Restart.OnNodeLoss() == sup.Remove:
+		s.remove(t, c, childEnded(c))
+	default:
+		h := s.edit(t)
+		h.TotalRestarts++
+		h.NodeFailureRestarts++
+		s.again(t, c, node)
+	}
+}

@@ -1,0 +1,88 @@
+package fsm
+
+import (
+	"fmt"
+	"slices"
+
+	sup "github.com/supnode/supnode/supervisor"
+)
+
+// register gives a node a new session, and ends the one that it replaces (A4, P1).
+func (s *State) register(c *Register) Result {
+	i, known := s.memberAt(c.Node)
+	var current sup.Session
+	if known {
+		n := s.members[i].node
+		current = n.Session
+		if n.ID != c.ID {
+			return Result{Status: Refused, Nonce: c.Nonce, Session: current, Problem: &sup.Problem{
+				Code: sup.CodeNodeInUse, Node: c.Node,
+				Detail: fmt.Sprintf("the name %s belongs to the node with id %s, this one has id %s: its data directory was emptied or "+
+					"replaced; give the node another name, or run `supnode node adopt` when the former one is gone for good", c.Node, n.ID, c.ID),
+			}}
+		}
+	}
+	if c.Replaces != current {
+		return Result{Status: Stale, Nonce: c.Nonce, Session: current}
+	}
+	if !known {
+		if len(s.members) >= MaxNodes {
+			return Result{Status: Refused, Nonce: c.Nonce, Problem: quota("", "", "nodes", MaxNodes)}
+		}
+		s.members = slices.Insert(s.members, i, &member{node: &Node{Name: c.Node, Status: MemberLeft}})
+	}
+	m := s.members[i]
+	live := m.node.Live()
+	s.session++
+	m.node = &Node{
+		Name: c.Node, ID: c.ID, Session: sup.Session{Gen: s.gen, Seq: s.session}, Status: MemberUp, Addr: c.Addr, Admin: c.Admin,
+		Voter: c.Voter, Tags: c.Tags, Behaviors: c.Behaviors, Level: c.Level,
+	}
+	s.noteNode(c.Node)
+	if live {
+		s.loseNode(m, "registered anew", true)
+	}
+	s.emit(sup.Event{Type: sup.EventNodeJoined, Node: c.Node})
+	return Result{Status: OK, Nonce: c.Nonce, Session: m.node.Session}
+}
+
+// leave begins a goodbye: the node takes nothing more, and what it has moves, uncounted (P3).
+func (s *State) leave(c *Leave) Result {
+	m := s.member(c.Node)
+	if m == nil || m.node.Status != MemberUp || m.node.Session != c.Session {
+		return stale()
+	}
+	s.setNode(m, MemberDraining)
+	s.emit(sup.Event{Type: sup.EventNodeDraining, Node: c.Node})
+	slots := make([]*Child, 0, m.slots.len())
+	for slot := range m.slots.all() {
+		slots = append(slots, slot)
+	}
+	for _, slot := range slots {
+		t := s.trees.get(slot.Key.Supervisor)
+		// The children of a stopping supervisor stop in its order, not in that of the node.
+		if slot.Phase != Stopping && t.head.Status != sup.StatusStopping {
+			s.stopSlot(t, slot, WhyMove)
+		}
+	}
+	return Result{Status: OK}
+}
+
+// left ends the session of a process that has stopped everything. What is still on it is lost.
+func (s *State) left(c *Left) Result {
+	m := s.member(c.Node)
+	if m == nil || !m.node.Live() || m.node.Session != c.Session {
+		return stale()
+	}
+	s.setNode(m, MemberLeft)
+	s.emit(sup.Event{Type: sup.EventNodeLeft, Node: c.Node})
+	s.loseNode(m, "left", false)
+	return Result{Status: OK}
+}
+
+func (s *State) setNode(m *member, status NodeStatus) {
+	n := *m.node
+	n.Status = status
+	m.node = &n
+	s.noteNode(n.Name)
+}

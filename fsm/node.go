@@ -1,0 +1,26 @@
+package fsm
+
+import sup "github.com/supnode/supnode/supervisor"
+
+// Node is a member's record. Records are immutable: a change makes a new one.
+type Node struct {
+	Name      sup.NodeName `cbor:"1,keyasint"`
+	ID        string       `cbor:"2,keyasint"` // UUID of its state.db
+	Session   sup.Session  `cbor:"3,keyasint"` // the last one it had; it may hold slots while Live
+	Status    NodeStatus   `cbor:"4,keyasint"`
+	Addr      string       `cbor:"5,keyasint"`
+	Admin     string       `cbor:"6,keyasint,omitempty"`
+	Voter     bool         `cbor:"7,keyasint,omitempty"`
+	Tags      []Tag        `cbor:"8,keyasint,omitempty"`
+	Behaviors []string     `cbor:"9,keyasint,omitempty"`
+	Level     uint64       `cbor:"10,keyasint"`
+}
+
+// Live reports whether the node's session may hold slots.
+func (n *Node) Live() bool { return n.Status == MemberUp || n.Status == MemberDraining }
+
+// member is a node with the slots that it holds.
+type member struct {
+	node  *Node
+	slots roster
+}

@@ -1,0 +1,89 @@
+package fsm
+
+import (
+	"fmt"
+	"slices"
+
+	sup "github.com/supnode/supnode/supervisor"
+)
+
+// Ineligible says why a node cannot take a child (S28), as far as the state knows; "" = it can. The leader knows more: a
+// node whose lease it no longer renews is not eligible either. Avoid is not looked at: it is for the leader to prefer others.
+func (s *State) Ineligible(c *Child, n *Node) string {
+	switch n.Status {
+	case MemberDown:
+		return "down"
+	case MemberLeft:
+		return "left"
+	case MemberDraining:
+		return "draining"
+	}
+	if sel := s.Selector(c); sel.Pinned() && sel.Node != n.Name {
+		return fmt.Sprintf("the child is pinned to %s", sel.Node)
+	}
+	if _, ok := slices.BinarySearch(n.Behaviors, c.Spec.Behavior); !ok {
+		return fmt.Sprintf("behavior %q is not registered there", c.Spec.Behavior)
+	}
+	return ""
+}
+
+// place takes a placement when everything it expects holds, else ignores it.
+func (s *State) place(p Placement) {
+	t := s.trees.get(p.Key.Supervisor)
+	if t == nil || s.held {
+		return
+	}
+	c, m := t.children.get(p.Key.Child), s.member(p.Node)
+	switch {
+	case c == nil || c.Phase != Unplaced || !c.Wants || c.NotBefore > s.clock:
+		return
+	case m == nil || m.node.Session != p.Session || s.Ineligible(c, m.node) != "":
+		return
+	}
+	if sel := s.Selector(c); sel.MovesCursor(p.Node) && t.head.Cursor != p.Node {
+		s.edit(t).Cursor = p.Node
+	}
+	s.seat(t, c, m)
+}
+
+// unplaced takes the leader's word that no node can take a slot: a first start fails with it (S12, S31), any other slot
+// stays pending with it (S19).
+func (s *State) unplaced(u Unplaceable) {
+	t := s.trees.get(u.Key.Supervisor)
+	if t == nil || s.held {
+		return
+	}
+	c := t.children.get(u.Key.Child)
+	if c == nil || !c.Wants || c.NotBefore > s.clock {
+		return
+	}
+	p := u.Problem
+	p.Supervisor, p.Child = u.Key.Supervisor, u.Key.Child
+	if !c.Started() {
+		s.startFails(t, c, &p)
+		return
+	}
+	reason := pendingReason(&p)
+	if c.PendingReason != reason {
+		c = s.editChild(t, c)
+		c.PendingReason = reason
+	}
+	s.answerRunners(t, c, &p)
+}
+
+// pendingReason is a problem in one line: `no_available_node: n1: down; n2: draining`.
+func pendingReason(p *sup.Problem) string {
+	text := string(p.Code) + ": "
+	if len(p.Reasons) == 0 {
+		return truncate(text+p.Detail, MaxDetail)
+	}
+	for i, r := range p.Reasons {
+		if i > 0 {
+			text += "; "
+		}
+		if text += string(r.Node) + ": " + r.Reason; len(text) > MaxDetail {
+			break
+		}
+	}
+	return truncate(text, MaxDetail)
+}

@@ -1,0 +1,75 @@
+package fsm
+
+import (
+	"sort"
+	"strconv"
+
+	sup "github.com/supnode/supnode/supervisor"
+)
+
+// Info is a supervisor as users see it, a stopped one too (S37).
+func (s *State) Info(n sup.Name) (sup.Info, bool) {
+	t := s.trees.get(n)
+	if t == nil {
+		return sup.Info{}, false
+	}
+	return t.info(s.clock, s.wall), true
+}
+
+// ChildInfo is a child as users see it.
+func (s *State) ChildInfo(k sup.Key) (sup.ChildInfo, bool) {
+	c := s.Child(k)
+	if c == nil {
+		return sup.ChildInfo{}, false
+	}
+	return c.info(s.clock, s.Selector(c)), true
+}
+
+// Children are at most limit children of a supervisor in start order that keep wants (nil wants all), from the one behind
+// after on; after is empty or the next of the answer before. next is empty when there are no more.
+func (s *State) Children(n sup.Name, after string, limit int, keep func(*sup.ChildInfo) bool) (infos []sup.ChildInfo, next string) {
+	t := s.trees.get(n)
+	if t == nil {
+		return nil, ""
+	}
+	from, _ := strconv.ParseUint(after, 10, 64)
+	var last uint64
+	for _, c := range t.from(from) {
+		if c == nil {
+			continue
+		}
+		i := c.info(s.clock, s.Selector(c))
+		if keep != nil && !keep(&i) {
+			continue
+		}
+		if len(infos) >= limit {
+			return infos, strconv.FormatUint(last, 10)
+		}
+		infos, last = append(infos, i), c.Order
+	}
+	return infos, ""
+}
+
+// from are the rows of the children whose Order is above order, holes among them.
+func (t *tree) from(order uint64) []*Child {
+	rows := t.children.rows[t.children.head:]
+	if order == 0 {
+		return rows
+	}
+	i := sort.Search(len(rows), func(i int) bool {
+		for rows[i] == nil { // the last row is never a hole
+			i++
+		}
+		return rows[i].Order > order
+	})
+	return rows[i:]
+}
+
+// Counts is what count_children answers (S35); zero for a supervisor that is not there.
+func (s *State) Counts(n sup.Name) sup.Counts {
+	t := s.trees.get(n)
+	if t == nil {
+		return sup.Counts{}
+	}
+	return sup.Counts{Specs: t.children.len(), Active: t.active, Workers: t.children.len()}
+}

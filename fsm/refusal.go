@@ -1,0 +1,138 @@
+package fsm
+
+import (
+	"fmt"
+
+	sup "github.com/supnode/supnode/supervisor"
+)
+
+// The refusals of the core. Each says what to do.
+
+func supervisorNotFound(n sup.Name) *sup.Problem {
+	return &sup.Problem{
+		Code: sup.CodeSupervisorNotFound, Supervisor: n,
+		Detail: fmt.Sprintf("there is no supervisor %q; list those there are, or start it", n),
+	}
+}
+
+func childNotFound(k sup.Key) *sup.Problem {
+	return &sup.Problem{
+		Code: sup.CodeChildNotFound, Supervisor: k.Supervisor, Child: k.Child,
+		Detail: fmt.Sprintf("supervisor %q has no child %q; list its children, or start this one", k.Supervisor, k.Child),
+	}
+}
+
+// terminated is for those who wait for a child that somebody terminates.
+func terminated(k sup.Key) *sup.Problem {
+	return &sup.Problem{
+		Code: sup.CodeChildNotFound, Supervisor: k.Supervisor, Child: k.Child,
+		Detail: fmt.Sprintf("child %q of supervisor %q is terminated by another request; start it again when it is gone", k.Child, k.Supervisor),
+	}
+}
+
+// childEnded is for those who wait for a child to run that ended for good instead.
+func childEnded(c *Child) *sup.Problem {
+	return &sup.Problem{
+		Code: sup.CodeChildNotFound, Supervisor: c.Key.Supervisor, Child: c.Key.Child,
+		Detail: fmt.Sprintf("child %q of supervisor %q has ended (%s) and is %s, so it was removed; start it again", c.Key.Child, c.Key.Supervisor,
+			c.LastExit.Reason, c.Spec.Restart),
+	}
+}
+
+func duplicateSupervisor(h *Supervisor) *sup.Problem {
+	return &sup.Problem{
+		Code: sup.CodeDuplicateSupervisor, Supervisor: h.Name,
+		Detail: fmt.Sprintf("there is a supervisor %q already, it is %s; stop it first or choose another name", h.Name, h.Status),
+	}
+}
+
+func duplicateChild(n sup.Name, id sup.ChildID) *sup.Problem {
+	return &sup.Problem{
+		Code: sup.CodeDuplicateChild, Supervisor: n, Child: id,
+		Detail: fmt.Sprintf("supervisor %q has a child %q already; terminate it first or choose another id", n, id),
+	}
+}
+
+func wrongStrategy(h *Supervisor) *sup.Problem {
+	want := "send a child spec, without args beside it"
+	if h.Spec.Strategy == sup.SimpleOneForOne {
+		want = "send args alone: its children are made from its template"
+	}
+	return &sup.Problem{
+		Code: sup.CodeWrongStrategy, Supervisor: h.Name, Strategy: h.Spec.Strategy,
+		Detail: fmt.Sprintf("supervisor %q is %s; %s", h.Name, h.Spec.Strategy, want),
+	}
+}
+
+// supervisorStopped is for whatever is asked of a supervisor that stops or has stopped (S45).
+func supervisorStopped(h *Supervisor) *sup.Problem {
+	if h.Reason == sup.ReasonMaxRestartsExceeded {
+		return maxRestartsExceeded(h)
+	}
+	state := "has stopped"
+	if h.Status == sup.StatusStopping {
+		state = "is stopping"
+	}
+	return &sup.Problem{
+		Code: sup.CodeSupervisorStopped, Supervisor: h.Name, Reason: h.Reason,
+		Detail: fmt.Sprintf("supervisor %q %s (%s); start it again under this name once it has stopped", h.Name, state, h.Reason),
+	}
+}
+
+// cancelled is for the request whose start a stop cut in on.
+func cancelled(n sup.Name, reason string) *sup.Problem {
+	return &sup.Problem{
+		Code: sup.CodeSupervisorStopped, Supervisor: n, Reason: reason,
+		Detail: fmt.Sprintf("supervisor %q was stopped (%s) before its start was complete; start it again", n, reason),
+	}
+}
+
+func maxRestartsExceeded(h *Supervisor) *sup.Problem {
+	in := h.intensity()
+	return &sup.Problem{
+		Code: sup.CodeMaxRestartsExceeded, Supervisor: h.Name, MaxRestarts: in.MaxRestarts, Within: in.Within,
+		Detail: fmt.Sprintf("supervisor %q had more than %d restarts within %s and stopped; see the last exits in its events, mend the cause, "+
+			"and start it again", h.Name, in.MaxRestarts, in.Within),
+	}
+}
+
+func initFailed(k sup.Key, n sup.NodeName, why string) *sup.Problem {
+	if why == "" {
+		why = "no reason given"
+	}
+	return &sup.Problem{
+		Code: sup.CodeInitFailed, Supervisor: k.Supervisor, Child: k.Child, Node: n, Reason: why,
+		Detail: fmt.Sprintf("the init of child %q on node %s failed: %s", k.Child, n, why),
+	}
+}
+
+func busy(detail string, bound int64) *sup.Problem {
+	return &sup.Problem{Code: sup.CodeBusy, Detail: detail, Bound: bound}
+}
+
+func quota(n sup.Name, id sup.ChildID, of string, bound int64) *sup.Problem {
+	return &sup.Problem{
+		Code: sup.CodeQuotaExceeded, Supervisor: n, Child: id, Bound: bound,
+		Detail: fmt.Sprintf("there may be %d %s; remove some first", bound, of),
+	}
+}
+
+// mayRun refuses what this version cannot run. Validate says it with a place in the manifest, before it gets here.
+func mayRun(spec *sup.Spec) *sup.Problem {
+	var e *sup.FieldError
+	switch {
+	case spec.Name == "":
+		e = &sup.FieldError{Location: "name", Message: "a supervisor needs a name"}
+	case spec.Strategy != sup.OneForOne:
+		e = &sup.FieldError{Location: "strategy", Message: fmt.Sprintf("strategy %q is not supported by this version; use one_for_one", spec.Strategy)}
+	case spec.AutoShutdown != "" && spec.AutoShutdown != sup.NeverShutdown:
+		e = &sup.FieldError{Location: "auto_shutdown", Message: fmt.Sprintf("auto_shutdown %q is not supported by this version; use never", spec.AutoShutdown)}
+	}
+	if e == nil {
+		return nil
+	}
+	return &sup.Problem{
+		Code: sup.CodeInvalidSpec, Supervisor: spec.Name, Errors: []sup.FieldError{*e},
+		Detail: e.Location + ": " + e.Message,
+	}
+}

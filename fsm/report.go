@@ -1,0 +1,144 @@
+package fsm
+
+import sup "github.com/supnode/supnode/supervisor"
+
+// report applies what an agent says of an incarnation. The slot guard takes it only when the slot holds that very
+// incarnation, and its running only once.
+func (s *State) report(r *Report) Result {
+	t := s.trees.get(r.Key.Supervisor)
+	if t == nil {
+		return stale()
+	}
+	c := t.children.get(r.Key.Child)
+	if c == nil || c.Phase == Unplaced || c.Inc != r.Inc {
+		return stale()
+	}
+	switch r.Kind {
+	case ReportRunning:
+		if c.Phase != Placed {
+			return stale()
+		}
+		s.runs(t, c)
+	case ReportEnded:
+		reason := r.Reason
+		if !reason.Valid() {
+			reason = sup.ExitError
+		}
+		s.ended(t, c, reason, r.Detail)
+	case ReportInitFailed:
+		s.initFailed(t, c, r.Detail)
+	default:
+		panic("fsm: report: unknown kind")
+	}
+	return Result{Status: OK}
+}
+
+// runs says that a child's init has returned: Placed → Running (S44).
+func (s *State) runs(t *tree, c *Child) {
+	c = s.editChild(t, c)
+	s.note(c)
+	e := sup.Event{
+		Type: sup.EventChildStarted, Supervisor: c.Key.Supervisor, Child: c.Key.Child, Node: c.Node, Incarnation: c.Inc.Token(),
+	}
+	first, from := !c.Started(), c.LastNode
+	if !first {
+		e.Type, e.Attempt = sup.EventChildRestarted, c.RestartCount
+	}
+	s.emit(e)
+	if !first && from != c.Node {
+		s.emit(sup.Event{
+			Type: sup.EventChildMigrated, Supervisor: c.Key.Supervisor, Child: c.Key.Child, FromNode: from, ToNode: c.Node,
+			Incarnation: c.Inc.Token(),
+		})
+	}
+	c.Phase, c.LastNode, c.Lost, c.Avoid, c.StartedAt = Running, c.Node, 0, nil, s.wall
+	t.active++
+	s.answerRunners(t, c, nil)
+	if first {
+		s.oneLess(t)
+	}
+}
+
+// ended says that nothing of an incarnation is left.
+func (s *State) ended(t *tree, c *Child, reason sup.ExitReason, detail string) {
+	switch {
+	case c.Phase == Stopping:
+		s.stoppedSlot(t, s.free(t, c, reason, detail))
+		return
+	case reason == sup.ExitNodeDown:
+		s.lost(t, c, detail)
+		return
+	case c.Phase == Placed:
+		// Its init returned too: an init that does not is reported as such. The word of it was overtaken.
+		s.runs(t, c)
+		c = t.children.get(c.Key.Child)
+	}
+	c = s.free(t, c, reason, detail)
+	if t.head.stopping() {
+		s.removeStopped(t, c)
+		return
+	}
+	s.decide(t, c, c.Spec.Restart.OnExit(reason), "", childEnded(c))
+}
+
+// initFailed says that an init did not succeed. A first start fails with it (S12, S31); a restart crashed (S18).
+func (s *State) initFailed(t *tree, c *Child, detail string) {
+	if c.Phase == Stopping {
+		s.stoppedSlot(t, s.free(t, c, sup.ExitError, detail))
+		return
+	}
+	node := c.Node
+	c = s.free(t, c, sup.ExitError, detail)
+	p := initFailed(c.Key, node, c.LastExit.Detail)
+	switch {
+	case t.head.stopping():
+		s.removeStopped(t, c)
+	case !c.Started():
+		s.startFails(t, c, p)
+	default:
+		s.decide(t, c, c.Spec.Restart.OnExit(sup.ExitError), node, p)
+	}
+}
+
+// decide carries out the verdict on a crash or an end, under one_for_one (S7). avoid is the node to leave out when another
+// is eligible; p is for those who wait for a child that goes instead.
+func (s *State) decide(t *tree, c *Child, v sup.Verdict, avoid sup.NodeName, p *sup.Problem) {
+	switch v {
+	case sup.Remove:
+		s.remove(t, c, p)
+	case sup.StayDown:
+	case sup.RunAgain:
+		h := s.edit(t)
+		kept, ok := h.intensity().Count(h.Stamps, s.clock)
+		h.Stamps = kept
+		if !ok {
+			s.exceeded(t)
+			return
+		}
+		h.TotalRestarts++
+		if avoid == "" {
+			s.again(t, c)
+		} else {
+			s.again(t, c, avoid)
+		}
+	}
+}
+
+// stoppedSlot goes on after the stop of a slot, which is free now.
+func (s *State) stoppedSlot(t *tree, c *Child) {
+	c = s.editChild(t, c)
+	why := c.Why
+	c.Why = 0
+	switch {
+	case t.head.stopping():
+		s.removeStopped(t, c)
+	case why == WhyTerminate:
+		s.remove(t, c, terminated(c.Key))
+	case why == WhyMove && c.Started() && c.Spec.Restart.OnNodeLoss() == sup.Remove:
+		s.remove(t, c, childEnded(c))
+	case why == WhyRestart || why == WhyMove:
+		s.again(t, c)
+	default:
+		panic("fsm: slot guard: a slot was stopped for no reason")
+	}
+}

@@ -1,0 +1,135 @@
+package fsm
+
+import (
+	"slices"
+
+	sup "github.com/supnode/supnode/supervisor"
+)
+
+// startSupervisor creates a supervisor and makes all its children want a node: one_for_one children do not depend on each
+// other, so their inits may overlap (S10). The request is done when the last init has returned (S12).
+func (s *State) startSupervisor(key string, c *StartSupervisor) Result {
+	name := c.Spec.Name
+	if _, made := slices.BinarySearch(s.once, name); c.Once && made {
+		return stale()
+	}
+	if p := s.mayStart(&c.Spec); p != nil {
+		return refused(p)
+	}
+	if t := s.trees.get(name); t != nil {
+		s.forget(t)
+	}
+	spec := c.Spec
+	spec.Children = nil
+	t := newTree(&Supervisor{
+		Name: name, Spec: &spec, Created: s.index, Home: c.Home, Status: sup.StatusStarting, Once: c.Once,
+		Op:  &Op{Kind: OpStarting, Left: len(c.Spec.Children), Starters: keys(key)},
+		rev: s.turn.rev,
+	})
+	s.trees.add(t)
+	s.running++
+	for _, child := range c.Spec.Children {
+		s.addChild(t, child)
+	}
+	s.started(t)
+	return Result{Status: Pending}
+}
+
+func (s *State) mayStart(spec *sup.Spec) *sup.Problem {
+	if p := mayRun(spec); p != nil {
+		return p
+	}
+	if t := s.trees.get(spec.Name); t != nil && t.head.Status != sup.StatusStopped {
+		return duplicateSupervisor(t.head)
+	}
+	if s.running >= MaxSupervisors {
+		return quota(spec.Name, "", "supervisors", MaxSupervisors)
+	}
+	if len(spec.Children) > MaxChildren {
+		return quota(spec.Name, "", "children of a supervisor", MaxChildren)
+	}
+	ids := make(map[sup.ChildID]bool, len(spec.Children))
+	for _, c := range spec.Children {
+		if ids[c.ID] {
+			return duplicateChild(spec.Name, c.ID)
+		}
+		ids[c.ID] = true
+	}
+	return nil
+}
+
+// addChild appends a child to the start order (S6); it wants a node.
+func (s *State) addChild(t *tree, spec sup.ChildSpec) *Child {
+	h := s.edit(t)
+	h.NextOrder++
+	c := &Child{Key: sup.Key{Supervisor: h.Name, Child: spec.ID}, Spec: &spec, Order: h.NextOrder, rev: s.turn.rev}
+	t.children.add(c)
+	return s.wish(t, c)
+}
+
+// started ends the start when no init is outstanding any more.
+func (s *State) started(t *tree) {
+	if !t.head.starting() || t.head.Op.Left > 0 {
+		return
+	}
+	h := s.edit(t)
+	op := h.Op
+	h.Op, h.Status, h.StartedAt = nil, sup.StatusRunning, s.wall
+	if i, made := slices.BinarySearch(s.once, h.Name); h.Once && !made {
+		s.once = slices.Insert(slices.Clone(s.once), i, h.Name)
+	}
+	s.emit(sup.Event{Type: sup.EventSupervisorStarted, Supervisor: h.Name})
+	for _, key := range op.Starters {
+		s.complete(key, &Outcome{Supervisor: h.Name})
+	}
+	s.drain(t)
+}
+
+// oneLess says that one child less is outstanding in a start.
+func (s *State) oneLess(t *tree) {
+	if !t.head.starting() {
+		return
+	}
+	less := *t.head.Op
+	less.Left--
+	s.edit(t).Op = &less
+	s.started(t)
+}
+
+// startFails gives up the first start of a child whose slot is free: the start of its supervisor fails with it (S12), or
+// the start_child call does, and nothing is kept (S31).
+func (s *State) startFails(t *tree, c *Child, p *sup.Problem) {
+	if t.head.starting() {
+		s.undoStart(t, p)
+		return
+	}
+	s.drop(t, c, p)
+}
+
+// undoStart stops what a start has started, in reverse; then nothing is left of the supervisor and its start fails with p.
+func (s *State) undoStart(t *tree, p *sup.Problem) {
+	op := t.head.Op
+	s.stopAll(t, string(p.Code), &Op{Kind: OpStopping, Starters: op.Starters, Problem: p, Remove: true})
+}
+
+// drain carries out the requests that waited for an operation, in order, until one of them begins another.
+func (s *State) drain(t *tree) {
+	for t.head.Op == nil && len(t.head.Queue) > 0 {
+		h := s.edit(t)
+		q := h.Queue[0]
+		h.Queue = h.Queue[1:]
+		if res := s.carryOut(t, q); res.Status != Pending {
+			s.settle(q.Key, res)
+		}
+	}
+	if len(t.head.Queue) == 0 && t.head.Queue != nil {
+		s.edit(t).Queue = nil
+	}
+}
+
+func keys(key string) []string {
+	if key == "" {
+		return nil
+	}
+	return []string{key}
+}

@@ -1,0 +1,137 @@
+package fsm
+
+import sup "github.com/supnode/supnode/supervisor"
+
+// stopSupervisor stops a supervisor (S13). It cuts in on a start, which then fails.
+func (s *State) stopSupervisor(key string, c *StopSupervisor) Result {
+	t := s.trees.get(c.Name)
+	if t == nil {
+		return refused(supervisorNotFound(c.Name))
+	}
+	h := t.head
+	switch h.Status {
+	case sup.StatusStopped:
+		return refused(supervisorStopped(h))
+	case sup.StatusStopping:
+		op := *h.Op
+		op.Waiters = append(op.Waiters[:len(op.Waiters):len(op.Waiters)], keys(key)...)
+		op.Remove = false
+		s.edit(t).Op = &op
+		return Result{Status: Pending}
+	}
+	reason := truncate(c.Reason, MaxReason)
+	if reason == "" {
+		reason = sup.ReasonShutdown
+	}
+	op := &Op{Kind: OpStopping, Waiters: keys(key)}
+	if h.starting() {
+		op.Starters = h.Op.Starters
+		op.Problem = cancelled(h.Name, reason)
+	}
+	s.stopAll(t, reason, op)
+	return Result{Status: Pending}
+}
+
+// exceeded stops a supervisor whose restart intensity is exceeded (S15). One that is still starting fails to start (S12).
+func (s *State) exceeded(t *tree) {
+	in := t.head.intensity()
+	s.emit(sup.Event{
+		Type: sup.EventRestartIntensityExceeded, Supervisor: t.head.Name, MaxRestarts: &in.MaxRestarts, Within: &in.Within,
+	})
+	if t.head.starting() {
+		s.undoStart(t, maxRestartsExceeded(t.head))
+		return
+	}
+	s.stopAll(t, sup.ReasonMaxRestartsExceeded, &Op{Kind: OpStopping})
+}
+
+// stopAll begins the stop op: nothing is started any more, requests that wait for a start or a restart fail, and children
+// stop in strictly reverse start order (S13).
+func (s *State) stopAll(t *tree, reason string, op *Op) {
+	h := s.edit(t)
+	queue := h.Queue
+	h.Status, h.Reason, h.Op, h.Queue = sup.StatusStopping, reason, op, nil
+	p := supervisorStopped(h)
+	for _, q := range queue {
+		s.complete(q.Key, &Outcome{Supervisor: h.Name, Problem: p})
+	}
+	for c := range t.children.all() {
+		s.calm(t, c, p)
+	}
+	s.stopNext(t)
+}
+
+// calm makes a child of a stopping supervisor not run again.
+func (s *State) calm(t *tree, c *Child, p *sup.Problem) {
+	c = s.answerRunners(t, s.unwish(t, c), p)
+	if c.Phase == Stopping && c.Why != WhyTerminate && c.Why != WhyShutdown {
+		s.editChild(t, c).Why = WhyShutdown
+	}
+}
+
+// stopNext carries a stop on: it asks the last child left to stop, and ends the stop when none is left. It does nothing
+// while a child is waited for, or while the state is Held.
+func (s *State) stopNext(t *tree) {
+	if !t.head.stopping() || s.held {
+		return
+	}
+	for c := t.children.last(); c != nil; c = t.children.last() {
+		if c.Phase != Unplaced {
+			if t.head.Op.Cursor != c.Order {
+				next := *t.head.Op
+				next.Cursor = c.Order
+				s.edit(t).Op = &next
+			}
+			if c.Phase != Stopping {
+				s.stopSlot(t, c, WhyShutdown)
+			}
+			return
+		}
+		s.drop(t, c, nil)
+	}
+	s.endStop(t)
+}
+
+// removeStopped removes a child of a stopping supervisor whose slot is free, and goes on with the stop.
+func (s *State) removeStopped(t *tree, c *Child) {
+	s.drop(t, c, nil)
+	s.stopNext(t)
+}
+
+// endStop ends a stop whose children are gone. The record stays readable (S37), unless the stop undid a start.
+func (s *State) endStop(t *tree) {
+	h := s.edit(t)
+	op := h.Op
+	h.Op, h.Stamps = nil, nil
+	s.running--
+	if op.Remove {
+		s.trees.drop(h.Name)
+	} else {
+		h.Status, h.Stopped = sup.StatusStopped, s.nextTicket()
+		s.emit(sup.Event{Type: sup.EventSupervisorStopped, Supervisor: h.Name, Reason: h.Reason})
+		s.stopped = append(s.stopped, h.Name)
+		if len(s.stopped) > MaxStopped {
+			s.forget(s.trees.get(s.stopped[0]))
+		}
+	}
+	for _, key := range op.Starters {
+		s.complete(key, &Outcome{Supervisor: h.Name, Problem: op.Problem})
+	}
+	for _, key := range op.Waiters {
+		s.complete(key, &Outcome{Supervisor: h.Name})
+	}
+}
+
+// forget removes the record of a stopped supervisor.
+func (s *State) forget(t *tree) {
+	if t.head.Status != sup.StatusStopped || t.children.len() > 0 {
+		panic("fsm: stop: a supervisor that is not stopped is forgotten")
+	}
+	s.trees.drop(t.head.Name)
+	for i, n := range s.stopped {
+		if n == t.head.Name {
+			s.stopped = append(s.stopped[:i:i], s.stopped[i+1:]...)
+			return
+		}
+	}
+}
