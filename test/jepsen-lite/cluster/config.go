@@ -1,0 +1,98 @@
+package cluster
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"text/template"
+	"time"
+
+	"github.com/supnode/supnode/test/jepsen-lite/history"
+)
+
+// Config is what a cluster is made of.
+type Config struct {
+	Binary          string // the supnode to run
+	Dir             string // an empty folder for all it writes
+	Nodes           int
+	Timing          history.Timing
+	FastFailover    string        // loopback | refused | off
+	Proxied         bool          // the nodes reach each other through link proxies only
+	Allow           []string      // programs that children may be
+	ShutdownTimeout time.Duration // of a graceful leave; 0 = 5 s
+	LogLevel        string        // of the nodes; empty = info
+	Log             func(format string, args ...any)
+}
+
+var file = template.Must(template.New("config").Parse(`node:
+  name: {{.Name}}
+  data_dir: {{.Data}}
+  shutdown_timeout: {{.Shutdown}}
+cluster:
+  servers:
+{{- range .Servers}}
+    - {name: {{.Name}}, addr: "{{.Addr}}"}
+{{- end}}
+  heartbeat_interval: {{.H}}
+  lease_ttl: {{.TTL}}
+  fast_failover: {{.FastFailover}}
+rpc:
+  listen: {{.RPC}}
+admin:
+  listen: {{.Admin}}
+exec:
+  enabled: true
+  allow: [{{range $i, $p := .Allow}}{{if $i}}, {{end}}"{{$p}}"{{end}}]
+log: {level: {{.Level}}}
+`))
+
+type server struct{ Name, Addr string }
+
+// write writes the node's config file. Each node finds its peers where its own links are.
+func (n *Node) write() error {
+	c := n.cluster.Config
+	var servers []server
+	for _, peer := range n.cluster.nodes {
+		addr := peer.RPC
+		if n.cluster.Net != nil && peer != n {
+			addr = n.cluster.Net.Addr(n.Name, peer.Name)
+		}
+		servers = append(servers, server{peer.Name, addr})
+	}
+	var b bytes.Buffer
+	err := file.Execute(&b, map[string]any{
+		"Name": n.Name, "Data": n.Data, "Shutdown": c.ShutdownTimeout, "Servers": servers, "H": c.Timing.H, "TTL": c.Timing.TTL,
+		"FastFailover": c.FastFailover, "RPC": n.RPC, "Admin": n.Admin, "Allow": c.Allow, "Level": c.LogLevel,
+	})
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(n.File, b.Bytes(), 0o644)
+}
+
+// freePorts finds n ports that nobody listens on, below those that the kernel hands out to connections: a restarted node
+// must find its port free.
+func freePorts(n int) ([]int, error) {
+	const first, last = 15000, 32000
+	var out []int
+	var open []net.Listener
+	defer func() {
+		for _, l := range open {
+			l.Close()
+		}
+	}()
+	for range 10_000 {
+		if len(out) == n {
+			return out, nil
+		}
+		p := first + rand.IntN(last-first)
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", p))
+		if err != nil {
+			continue
+		}
+		open, out = append(open, l), append(out, p)
+	}
+	return nil, fmt.Errorf("no %d free ports between %d and %d", n, first, last)
+}
