@@ -116,7 +116,8 @@ func (Wake) agentAction()     {}
 
 // Runner runs the incarnations of some behaviors on this node. Its methods do not block; what comes of them arrives as
 // Started, Ended, GuardianLapsed and GuardianLost through the sink that its maker was given. A Stop or Kill of an
-// incarnation that it does not have is ignored.
+// incarnation that it does not have is ignored; of two Stops the nearer end counts. Lease, Spawn and Fence come one at a
+// time, Stop and Kill may come beside them. The sink does not block either, and may be called from within.
 type Runner interface {
 	Spawn(Spawn)
 	Stop(Stop)

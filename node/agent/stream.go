@@ -8,8 +8,9 @@ import (
 
 // stream is the one sync stream to a leader that is in use.
 type stream struct {
-	id       uint64      // 0 = none
-	welcomed Instant     // when Welcome came; 0 = not yet
+	id       uint64  // 0 = none
+	welcomed Instant // when Welcome came; 0 = not yet
+	leader   sup.NodeName
 	gen      uint64      // the leader's generation
 	current  sup.Session // the node's session as that leader knows it: what Register is to name
 	behind   bool        // that leader's state is older than our session: it leads no more
@@ -105,7 +106,7 @@ func (m *Machine) welcome(w rpc.Welcome) {
 	}
 	m.learn(w.Gen)
 	s := &m.stream
-	s.welcomed, s.gen, s.current = max(m.now, 1), w.Gen, w.Current
+	s.welcomed, s.leader, s.gen, s.current = max(m.now, 1), w.Leader, w.Gen, w.Current
 	s.behind = w.Gen == m.last.Gen && w.Current.Less(m.last)
 	if w.TTL > 0 && w.H > 0 && m.deadline == 0 {
 		m.ttl, m.h = w.TTL, w.H
