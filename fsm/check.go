@@ -87,7 +87,7 @@ func (s *State) checkTree(t *tree, waits map[string]int, seats *int) error {
 	if active != t.active || len(onNode) != len(t.onNode) {
 		return fmt.Errorf("C9: supervisor %q has %d running on %d nodes; counted %d on %d", h.Name, active, len(onNode), t.active, len(t.onNode))
 	}
-	for n, k := range onNode { // any order finds a difference
+	for n, k := range onNode { // any order: each is compared
 		if t.onNode[n] != k {
 			return fmt.Errorf("C9: supervisor %q has %d slots on %s; counted %d", h.Name, k, n, t.onNode[n])
 		}

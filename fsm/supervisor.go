@@ -117,7 +117,7 @@ func (t *tree) info(now, wall int64) sup.Info {
 		TotalRestarts: h.TotalRestarts, NodeFailureRestarts: h.NodeFailureRestarts,
 		RestartsInWindow: len(h.intensity().InWindow(h.Stamps, now)), CreatedIndex: h.Created,
 	}
-	for n, k := range t.onNode {
+	for n, k := range t.onNode { // any order: it becomes a map again
 		i.ChildrenByNode[n] = k
 	}
 	if h.StartedAt != 0 {

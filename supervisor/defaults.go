@@ -20,6 +20,9 @@ func (s Spec) WithDefaults() Spec {
 	if s.Intensity == nil {
 		in := DefaultIntensity
 		s.Intensity = &in
+	} else if s.Intensity.Within == 0 {
+		in := Intensity{MaxRestarts: s.Intensity.MaxRestarts, Within: DefaultIntensity.Within}
+		s.Intensity = &in
 	}
 	if s.AutoShutdown == "" {
 		s.AutoShutdown = NeverShutdown

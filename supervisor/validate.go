@@ -1,0 +1,160 @@
+package supervisor
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// Bounds of a manifest.
+const (
+	MaxRestartsLimit = 10_000  // of restart_intensity.max_restarts
+	MaxBehaviorName  = 128     // bytes
+	MaxArgs          = 256     // of one child
+	MaxArgBytes      = 1 << 20 // of one child's args together
+	maxFieldErrors   = 100     // told at once
+)
+
+// Validate says what is wrong with a manifest, place by place; nothing when it can be started. What this version does not
+// support is wrong too. Whether a behavior exists is not looked at: nodes know that. Empty fields mean their defaults.
+func (s Spec) Validate() []FieldError {
+	var v validator
+	if s.Name != "" && !s.Name.Valid() {
+		v.add("name", "%q is not a supervisor name; use 1 to %d letters, digits, _ or -", s.Name, MaxSupervisorName)
+	}
+	switch s.Strategy {
+	case "", OneForOne:
+		if s.ChildTemplate != nil {
+			v.add("child_template", "only simple_one_for_one has a child_template; list children instead")
+		}
+		if s.MaxChildren != 0 {
+			v.add("max_children", "only simple_one_for_one has max_children")
+		}
+	case OneForAll, RestForOne, SimpleOneForOne:
+		v.add("strategy", "%s is not supported by this version; use one_for_one", s.Strategy)
+	default:
+		v.add("strategy", "%q is not a strategy; use one_for_one", s.Strategy)
+	}
+	v.selector("selector", s.Selector)
+	if in := s.Intensity; in != nil {
+		if in.MaxRestarts < 0 || in.MaxRestarts > MaxRestartsLimit {
+			v.add("restart_intensity.max_restarts", "%d is not between 0 and %d", in.MaxRestarts, MaxRestartsLimit)
+		}
+		if in.Within < 0 {
+			v.add("restart_intensity.within", `%s is not a window; write a duration like "5s"`, in.Within)
+		}
+	}
+	switch s.AutoShutdown {
+	case "", NeverShutdown:
+	case AnySignificant, AllSignificant:
+		v.add("auto_shutdown", "%s is not supported by this version; use never", s.AutoShutdown)
+	default:
+		v.add("auto_shutdown", "%q is not known; use never", s.AutoShutdown)
+	}
+	seen := make(map[ChildID]int, len(s.Children))
+	for i, c := range s.Children {
+		at := fmt.Sprintf("children[%d].", i)
+		v.child(at, c)
+		if j, dup := seen[c.ID]; dup && c.ID != "" {
+			v.add(at+"id", "%q is the id of children[%d] already; ids are unique within a supervisor", c.ID, j)
+			continue
+		}
+		seen[c.ID] = i
+	}
+	return v.errors
+}
+
+// Validate says what is wrong with a child spec, as Spec.Validate does.
+func (c ChildSpec) Validate() []FieldError {
+	var v validator
+	v.child("", c)
+	return v.errors
+}
+
+// InvalidSpec is the refusal that says what Validate found; nil when it found nothing.
+func InvalidSpec(errors []FieldError) *Problem {
+	if len(errors) == 0 {
+		return nil
+	}
+	detail := errors[0].Location + ": " + errors[0].Message
+	if len(errors) > 1 {
+		detail += fmt.Sprintf(" (and %d more)", len(errors)-1)
+	}
+	return &Problem{Code: CodeInvalidSpec, Detail: detail, Errors: errors}
+}
+
+type validator struct{ errors []FieldError }
+
+func (v *validator) add(location, format string, args ...any) {
+	if len(v.errors) < maxFieldErrors {
+		v.errors = append(v.errors, FieldError{Location: location, Message: fmt.Sprintf(format, args...)})
+	}
+}
+
+func (v *validator) child(at string, c ChildSpec) {
+	switch {
+	case c.ID == "":
+		v.add(at+"id", "a child needs an id")
+	case !c.ID.Valid():
+		v.add(at+"id", "%q is not a child id; use 1 to %d letters, digits, _, - or ., not beginning with a dot", c.ID, MaxChildID)
+	}
+	switch {
+	case c.Behavior == "":
+		v.add(at+"behavior", `a child needs a behavior; "exec" runs a command`)
+	case len(c.Behavior) > MaxBehaviorName:
+		v.add(at+"behavior", "a behavior's name has at most %d bytes", MaxBehaviorName)
+	}
+	if c.Restart != "" && !c.Restart.Valid() {
+		v.add(at+"restart", "%q is not a restart type; use permanent, transient or temporary", c.Restart)
+	}
+	v.selector(at+"selector", c.Selector)
+	if d := c.ShutdownTimeout; d != nil && *d < 0 && *d != Infinity {
+		v.add(at+"shutdown_timeout", `%d ns is negative; write a duration like "5s", or "infinity"`, int64(*d))
+	}
+	if d := c.InitTimeout; d != nil && *d <= 0 {
+		v.add(at+"init_timeout", `%s does not bound an init; write a duration like "30s"`, *d)
+	}
+	v.args(at, c)
+}
+
+func (v *validator) args(at string, c ChildSpec) {
+	if len(c.Args) > MaxArgs {
+		v.add(at+"args", "%d args are too many; a child may have %d", len(c.Args), MaxArgs)
+		return
+	}
+	size := 0
+	for i, a := range c.Args {
+		if size += len(a); !json.Valid(a) {
+			v.add(fmt.Sprintf("%sargs[%d]", at, i), "this is not JSON")
+			return
+		}
+	}
+	if size > MaxArgBytes {
+		v.add(at+"args", "%d bytes are too many; a child's args may have %d", size, MaxArgBytes)
+		return
+	}
+	if c.Behavior == ExecBehavior {
+		v.exec(at, c.Args)
+	}
+}
+
+func (v *validator) selector(at string, s *Selector) {
+	if s == nil {
+		return
+	}
+	switch s.Kind {
+	case SelectLocalFirst, SelectRoundRobin, SelectLeastLoaded, SelectRandom:
+	case SelectNode:
+		if !s.Node.Valid() {
+			v.add(at+".node", "%q is not a node name; use 1 to %d lower-case letters, digits or -", s.Node, MaxNodeName)
+		}
+		switch s.Fallback {
+		case "", SelectLocalFirst, SelectRoundRobin, SelectLeastLoaded, SelectRandom:
+		default:
+			v.add(at+".fallback", "%q is not a fallback; use local_first, round_robin, least_loaded or random", s.Fallback)
+		}
+	case SelectCustom:
+		v.add(at+".custom", "custom selectors are not supported by this version; use local_first, round_robin, least_loaded, random or a node")
+	default:
+		v.add(at, "%q is not a selector; use local_first, round_robin, least_loaded, random or {\"node\": NAME}", s.Kind)
+	}
+}
