@@ -1,0 +1,167 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/hashicorp/go-hclog"
+	"github.com/supnode/supnode/node"
+	sup "github.com/supnode/supnode/supervisor"
+)
+
+// Options of New.
+type Options struct {
+	Logger hclog.Logger // nil: nothing is logged
+}
+
+// api is the handler's parts.
+type api struct {
+	node Node
+	huma huma.API
+	log  hclog.Logger
+}
+
+// New makes the handler of a node's HTTP face.
+func New(n Node, o Options) (http.Handler, error) {
+	if o.Logger == nil {
+		o.Logger = hclog.NewNullLogger()
+	}
+	mux := http.NewServeMux()
+	config := huma.Config{
+		OpenAPI: &huma.OpenAPI{
+			OpenAPI:    "3.1.0",
+			Info:       &huma.Info{Title: "supnode", Version: n.Status().Version, Description: "OTP-style supervision for a cluster."},
+			Components: &huma.Components{Schemas: schemas()},
+		},
+		Formats:       map[string]huma.Format{"application/json": strictJSON, "json": strictJSON},
+		DefaultFormat: "application/json",
+	}
+	a := &api{node: n, huma: humago.New(mux, config), log: o.Logger}
+	a.statusRoutes()
+	a.nodeRoutes()
+	a.supervisorRoutes()
+	a.childRoutes()
+	a.eventRoutes()
+	document, err := a.document()
+	if err != nil {
+		return nil, fmt.Errorf("describe the API: %w", err)
+	}
+	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/openapi+json")
+		w.Write(document)
+	})
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+	})
+	mux.HandleFunc("GET /readyz", a.readyz)
+	return newGate(n, mux), nil
+}
+
+// document is the OpenAPI description, with the problem in place of huma's own error.
+func (a *api) document() ([]byte, error) {
+	s := a.huma.OpenAPI().Components.Schemas.Map()
+	delete(s, "ErrorModel")
+	delete(s, "ErrorDetail")
+	s["Problem"] = problemSchema()
+	return json.Marshal(a.huma.OpenAPI())
+}
+
+// register adds an operation. Its handler's errors become problems.
+func register[I, O any](a *api, op huma.Operation, handle func(context.Context, *I) (*O, error)) {
+	op.Metadata = map[string]any{ours: true}
+	op.MaxBodyBytes = MaxBody + 1 // the gate has checked; huma counts the bound itself as too many
+	op.BodyReadTimeout = -1       // the gate has read it
+	op.Responses = map[string]*huma.Response{"default": {
+		Description: "A refusal",
+		Content: map[string]*huma.MediaType{"application/problem+json": {
+			Schema: &huma.Schema{Ref: "#/components/schemas/Problem"},
+		}},
+	}}
+	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
+		out, err := handle(ctx, in)
+		if err != nil {
+			return nil, a.refusal(ctx, op.Method, err)
+		}
+		return out, nil
+	})
+}
+
+// refusal makes a problem of whatever a handler failed with.
+func (a *api) refusal(ctx context.Context, method string, err error) error {
+	var p *sup.Problem
+	switch {
+	case errors.As(err, &p):
+	case ctx.Err() != nil && method == http.MethodGet:
+		p = &sup.Problem{Code: sup.CodeNoLeader, Detail: "this node is shutting down"}
+	case ctx.Err() != nil:
+		p = &sup.Problem{Code: sup.CodeOutcomeUnknown, Detail: "this node is shutting down; ask again with the same Idempotency-Key to learn the outcome"}
+	default:
+		a.log.Error("a request failed", "method", method, "error", err)
+		p = &sup.Problem{Code: codeInternal, Detail: err.Error()}
+	}
+	return problem{p}
+}
+
+// Patience is the parameter of every request that needs the leader.
+type Patience struct {
+	Timeout string `query:"timeout" default:"10s" doc:"How long to wait for a leader before no_leader is answered." example:"10s"`
+}
+
+// MaxTimeout bounds ?timeout=.
+const MaxTimeout = 10 * time.Minute
+
+func (p Patience) apply(ctx context.Context) (context.Context, error) {
+	d, err := time.ParseDuration(p.Timeout)
+	if err != nil || d <= 0 || d > MaxTimeout {
+		return ctx, invalidAt("query.timeout", "%q is not a duration above 0 and up to %s; write one like 10s", p.Timeout, MaxTimeout)
+	}
+	return node.WithLeaderTimeout(ctx, d), nil
+}
+
+// Reading are the parameters of every read.
+type Reading struct {
+	Patience
+	Consistency string `query:"consistency" enum:"linearizable,stale" default:"linearizable" doc:"stale: what the node asked knows, without asking the leader."`
+}
+
+// Writing are the parameters of every write.
+type Writing struct {
+	Patience
+	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" doc:"The same key and request within 24 h answers the first outcome again instead of acting twice."`
+}
+
+// read is the answer to a read.
+type read[T any] struct {
+	AppliedIndex string `header:"X-Supnode-Applied-Index" doc:"The Raft index of the state that was read."`
+	Body         T
+}
+
+func (a *api) read(ctx context.Context, r Reading, q node.Query) (node.Answer, error) {
+	ctx, err := r.apply(ctx)
+	if err != nil {
+		return node.Answer{}, err
+	}
+	q.Stale = r.Consistency == "stale"
+	return a.node.Read(ctx, q)
+}
+
+func answered[T any](ans node.Answer, body T) *read[T] {
+	return &read[T]{AppliedIndex: strconv.FormatUint(ans.Index, 10), Body: body}
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	body, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		panic(err) // made of strings and numbers
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	w.Write(append(body, '\n'))
+}

@@ -1,0 +1,124 @@
+package admin
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/danielgtaylor/huma/v2"
+	sup "github.com/supnode/supnode/supervisor"
+)
+
+// MaxBody bounds a request's body, in bytes.
+const MaxBody = 1 << 20
+
+// bodyTimeout bounds how long a client may take to send a body.
+const bodyTimeout = 10 * time.Second
+
+// readBody takes the whole body in, so that nothing behind it waits for a client, and lifts the read deadline again:
+// one that strikes later would cancel the request.
+func readBody(w http.ResponseWriter, r *http.Request) *sup.Problem {
+	if r.Body == nil || r.Body == http.NoBody {
+		return nil
+	}
+	tooLarge := &sup.Problem{Code: sup.CodePayloadTooLarge, Bound: MaxBody,
+		Detail: fmt.Sprintf("the body has more than %d bytes", MaxBody)}
+	if r.ContentLength > MaxBody {
+		return tooLarge
+	}
+	control := http.NewResponseController(w)
+	// Writers that know no deadlines (in tests) refuse; then there is none to lift.
+	_ = control.SetReadDeadline(time.Now().Add(bodyTimeout))
+	body, err := io.ReadAll(io.LimitReader(r.Body, MaxBody+1))
+	_ = control.SetReadDeadline(time.Time{})
+	switch {
+	case err != nil:
+		return invalidAt("body", "the body could not be read within %s: %s", bodyTimeout, err)
+	case len(body) > MaxBody:
+		return tooLarge
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	if len(body) == 0 {
+		return nil
+	}
+	switch kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); {
+	case kind == "application/json" || strings.HasSuffix(kind, "+json"):
+	case kind == "" || kind == "application/x-www-form-urlencoded": // what curl -d says unless told otherwise
+		r.Header.Set("Content-Type", "application/json")
+	default:
+		return invalidAt("Content-Type", "%s is not understood; send application/json", kind)
+	}
+	return nil
+}
+
+// strictJSON is huma's format for bodies: JSON in which no key comes twice, with errors that name line and column.
+var strictJSON = huma.Format{
+	Marshal: huma.DefaultJSONFormat.Marshal,
+	Unmarshal: func(data []byte, v any) error {
+		if err := json.Unmarshal(data, v); err != nil {
+			return explain(data, err)
+		}
+		if _, generic := v.(*any); !generic {
+			return nil // the second look at the same body
+		}
+		if !utf8.Valid(data) {
+			return errors.New("this is not UTF-8 text")
+		}
+		return noDuplicates(json.NewDecoder(bytes.NewReader(data)), "")
+	},
+}
+
+// explain says where JSON goes wrong.
+func explain(data []byte, err error) error {
+	var syntax *json.SyntaxError
+	if !errors.As(err, &syntax) {
+		return err
+	}
+	before := data[:max(0, min(int(syntax.Offset)-1, len(data)))]
+	line := 1 + bytes.Count(before, []byte("\n"))
+	column := 1 + utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:])
+	return fmt.Errorf("this is not valid JSON: line %d, column %d: %s", line, column, syntax)
+}
+
+// noDuplicates refuses an object that has a key twice: which of the values was meant?
+func noDuplicates(d *json.Decoder, path string) error {
+	t, err := d.Token()
+	if err != nil {
+		return err
+	}
+	switch t {
+	case json.Delim('{'):
+		seen := map[string]bool{}
+		for d.More() {
+			k, err := d.Token()
+			if err != nil {
+				return err
+			}
+			key := k.(string)
+			at := strings.TrimPrefix(path+"."+key, ".")
+			if seen[key] {
+				return fmt.Errorf("the field %s is there twice", at)
+			}
+			seen[key] = true
+			if err := noDuplicates(d, at); err != nil {
+				return err
+			}
+		}
+		_, err = d.Token()
+	case json.Delim('['):
+		for i := 0; d.More(); i++ {
+			if err := noDuplicates(d, fmt.Sprintf("%s[%d]", path, i)); err != nil {
+				return err
+			}
+		}
+		_, err = d.Token()
+	}
+	return err
+}

@@ -1,0 +1,212 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/supnode/supnode/fsm"
+	"github.com/supnode/supnode/node"
+	sup "github.com/supnode/supnode/supervisor"
+)
+
+type childList struct {
+	Children []sup.ChildInfo `json:"children"`
+	Next     string          `json:"next" doc:"The after of the next page; empty: this was the last."`
+}
+
+type listChildren struct {
+	Reading
+	Supervisor sup.Name     `path:"sup"`
+	Node       sup.NodeName `query:"node" doc:"Only children on this node."`
+	Status     sup.Status   `query:"status" enum:"pending,starting,running,stopping,restarting,backoff,exited" doc:"Only children in this state."`
+	Limit      int          `query:"limit" minimum:"1" maximum:"1000" default:"1000"`
+	After      string       `query:"after" doc:"The next of the former page."`
+}
+
+// childStart is a child spec, or args alone for simple_one_for_one.
+type childStart struct {
+	ID              sup.ChildID       `json:"id,omitempty"`
+	Behavior        string            `json:"behavior,omitempty"`
+	Args            []json.RawMessage `json:"args,omitempty"`
+	Restart         sup.Restart       `json:"restart,omitempty"`
+	Selector        *sup.Selector     `json:"selector,omitempty"`
+	ShutdownTimeout *sup.Duration     `json:"shutdown_timeout,omitempty"`
+	InitTimeout     *sup.Duration     `json:"init_timeout,omitempty"`
+	Significant     bool              `json:"significant,omitempty"`
+}
+
+type startChild struct {
+	Writing
+	Supervisor sup.Name `path:"sup"`
+	Wait       string   `query:"wait" enum:"started,committed" default:"started" doc:"committed: answer at the commit instead of when the child's init has returned."`
+	Body       childStart
+}
+
+// OneChild names a child in a path.
+type OneChild struct {
+	Supervisor sup.Name    `path:"sup"`
+	Child      sup.ChildID `path:"child"`
+}
+
+func (c OneChild) key() sup.Key { return sup.Key{Supervisor: c.Supervisor, Child: c.Child} }
+
+type getChild struct {
+	Reading
+	OneChild
+}
+
+type changeChild struct {
+	Writing
+	OneChild
+}
+
+func (a *api) childRoutes() {
+	tags := []string{"children"}
+	register(a, huma.Operation{
+		Method: http.MethodGet, Path: "/v1/supervisors/{sup}/children", OperationID: "list-children", Summary: "List the children, in start order", Tags: tags,
+	}, a.listChildren)
+	register(a, huma.Operation{
+		Method: http.MethodPost, Path: "/v1/supervisors/{sup}/children", OperationID: "start-child", Summary: "Start a child", Tags: tags,
+		Description:   `A child spec, or for simple_one_for_one {"args": […]}. Answers when the child's init has returned.`,
+		DefaultStatus: http.StatusCreated,
+	}, a.startChild)
+	register(a, huma.Operation{
+		Method: http.MethodGet, Path: "/v1/supervisors/{sup}/children/{child}", OperationID: "get-child", Summary: "One child", Tags: tags,
+	}, func(ctx context.Context, in *getChild) (*read[sup.ChildInfo], error) {
+		ans, err := a.read(ctx, in.Reading, node.Query{Kind: node.QueryChild, Supervisor: in.Supervisor, Child: in.Child})
+		if err != nil {
+			return nil, err
+		}
+		return answered(ans, childView(*ans.Child)), nil
+	})
+	register(a, huma.Operation{
+		Method: http.MethodDelete, Path: "/v1/supervisors/{sup}/children/{child}", OperationID: "terminate-child", Summary: "Terminate and remove a child", Tags: tags,
+		Description: "Answers once the child has stopped.", DefaultStatus: http.StatusNoContent,
+	}, func(ctx context.Context, in *changeChild) (*struct{}, error) {
+		ctx, err := in.apply(ctx)
+		if err != nil {
+			return nil, err
+		}
+		_, err = a.node.Do(ctx, fsm.Command{TerminateChild: &fsm.TerminateChild{Key: in.key()}}, in.IdempotencyKey)
+		return nil, err
+	})
+	register(a, huma.Operation{
+		Method: http.MethodPost, Path: "/v1/supervisors/{sup}/children/{child}/restart", OperationID: "restart-child", Summary: "Restart a child by hand", Tags: tags,
+		Description: "Not counted in the intensity window. Answers once the child runs.",
+	}, func(ctx context.Context, in *changeChild) (*struct{ Body sup.ChildInfo }, error) {
+		ctx, err := in.apply(ctx)
+		if err != nil {
+			return nil, err
+		}
+		done, err := a.node.Do(ctx, fsm.Command{RestartChild: &fsm.RestartChild{Key: in.key()}}, in.IdempotencyKey)
+		if err != nil {
+			return nil, err
+		}
+		return &struct{ Body sup.ChildInfo }{a.childAfter(ctx, done, in.key(), sup.ChildInfo{Status: sup.StatusRunning})}, nil
+	})
+}
+
+func (a *api) listChildren(ctx context.Context, in *listChildren) (*read[childList], error) {
+	ans, err := a.read(ctx, in.Reading, node.Query{Kind: node.QueryChildren, Supervisor: in.Supervisor,
+		Node: in.Node, Status: in.Status, Limit: in.Limit, After: in.After})
+	if err != nil {
+		return nil, err
+	}
+	list := childList{Children: []sup.ChildInfo{}, Next: ans.Next}
+	for _, c := range ans.Children {
+		list.Children = append(list.Children, childView(c))
+	}
+	return answered(ans, list), nil
+}
+
+func (a *api) startChild(ctx context.Context, in *startChild) (*created[sup.ChildInfo], error) {
+	ctx, err := in.apply(ctx)
+	if err != nil {
+		return nil, err
+	}
+	cmd, shown, err := in.Body.command(in.Supervisor)
+	if err != nil {
+		return nil, err
+	}
+	do, status := a.node.Do, sup.StatusRunning
+	if in.Wait == "committed" {
+		do, status = a.node.DoCommitted, sup.StatusStarting
+	}
+	done, err := do(ctx, fsm.Command{StartChild: cmd}, in.IdempotencyKey)
+	if err != nil {
+		return nil, err
+	}
+	shown.Status = status
+	key := sup.Key{Supervisor: in.Supervisor, Child: done.Child}
+	return &created[sup.ChildInfo]{
+		Location: "/v1/supervisors/" + url.PathEscape(string(key.Supervisor)) + "/children/" + url.PathEscape(string(key.Child)),
+		Body:     a.childAfter(ctx, done, key, shown),
+	}, nil
+}
+
+// command is what a body asks for, and the child as far as the body says it.
+func (c childStart) command(of sup.Name) (*fsm.StartChild, sup.ChildInfo, error) {
+	cmd := &fsm.StartChild{Supervisor: of}
+	if c.ID == "" && c.Behavior == "" && c.Restart == "" && c.Selector == nil && c.ShutdownTimeout == nil && c.InitTimeout == nil && !c.Significant {
+		for _, arg := range c.Args {
+			cmd.Args = append(cmd.Args, compact(arg))
+		}
+		return cmd, sup.ChildInfo{Args: c.Args}, nil
+	}
+	spec := sup.ChildSpec{ID: c.ID, Behavior: c.Behavior, Args: c.Args, Restart: c.Restart, Selector: c.Selector,
+		ShutdownTimeout: c.ShutdownTimeout, InitTimeout: c.InitTimeout, Significant: c.Significant}.WithDefaults()
+	if wrong := spec.Validate(); len(wrong) > 0 {
+		return nil, sup.ChildInfo{}, invalid(wrong...)
+	}
+	compactArgs(spec)
+	cmd.Spec = &spec
+	return cmd, sup.ChildInfo{Behavior: spec.Behavior, Args: spec.Args, Restart: spec.Restart, Selector: spec.Selector,
+		ShutdownTimeout: *spec.ShutdownTimeout, Significant: spec.Significant}, nil
+}
+
+// childAfter is the child as it is after a request; known is what can be said when it is gone again.
+func (a *api) childAfter(ctx context.Context, done fsm.Outcome, key sup.Key, known sup.ChildInfo) sup.ChildInfo {
+	if now, ok := a.after(ctx, done, node.Query{Kind: node.QueryChild, Supervisor: key.Supervisor, Child: key.Child}); ok {
+		return childView(*now.Child)
+	}
+	known.ID, known.Supervisor, known.Node, known.Incarnation = key.Child, key.Supervisor, done.Node, done.Incarnation
+	return childView(known)
+}
+
+// childView has no null where a list is meant, and times in UTC.
+func childView(c sup.ChildInfo) sup.ChildInfo {
+	if c.Args == nil {
+		c.Args = []json.RawMessage{}
+	}
+	if c.StartedAt != nil {
+		t := c.StartedAt.UTC()
+		c.StartedAt = &t
+	}
+	if c.LastExit != nil {
+		e := *c.LastExit
+		e.At = e.At.UTC()
+		c.LastExit = &e
+	}
+	return c
+}
+
+// compactArgs takes the white space out of args: they are kept in the log as they are given.
+func compactArgs(specs ...sup.ChildSpec) {
+	for _, s := range specs {
+		for i, arg := range s.Args {
+			s.Args[i] = compact(arg)
+		}
+	}
+}
+
+func compact(arg json.RawMessage) json.RawMessage {
+	var b bytes.Buffer
+	if err := json.Compact(&b, arg); err != nil {
+		return arg // it came from a JSON document: it is valid
+	}
+	return b.Bytes()
+}

@@ -1,0 +1,64 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/supnode/supnode/node"
+	sup "github.com/supnode/supnode/supervisor"
+)
+
+type listEvents struct {
+	Reading
+	Since  uint64 `query:"since" doc:"The id of the last event seen; 0: from the first that is kept."`
+	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"1000"`
+	Follow bool   `query:"follow" doc:"Not supported by this version."`
+	Accept string `header:"Accept" hidden:"true"`
+}
+
+type eventList struct {
+	Events []event `json:"events" doc:"In order, without gaps."`
+	Next   uint64  `json:"next" doc:"The since of the next page."`
+	LastID uint64  `json:"last_id" doc:"The newest event that there is."`
+}
+
+// event is an Event that names the affected children also when there were none.
+type event struct {
+	sup.Event
+	AffectedChildren *[]sup.Key `json:"affected_children,omitempty" doc:"Of node_failure_detected."`
+}
+
+func (a *api) eventRoutes() {
+	register(a, huma.Operation{
+		Method: http.MethodGet, Path: "/v1/events", OperationID: "list-events", Summary: "The lifecycle events after an id", Tags: []string{"events"},
+	}, func(ctx context.Context, in *listEvents) (*read[eventList], error) {
+		if in.Follow || strings.Contains(in.Accept, "text/event-stream") {
+			return nil, invalidAt("query.follow", "following is not supported by this version; ask again with since=NEXT")
+		}
+		ans, err := a.read(ctx, in.Reading, node.Query{Kind: node.QueryEvents, Since: in.Since, Limit: in.Limit})
+		if err != nil {
+			return nil, err
+		}
+		list := eventList{Events: []event{}, Next: in.Since, LastID: ans.LastEvent}
+		for _, e := range ans.Events {
+			list.Events = append(list.Events, eventView(e))
+			list.Next = e.ID
+		}
+		return answered(ans, list), nil
+	})
+}
+
+func eventView(e sup.Event) event {
+	e.Time = e.Time.UTC()
+	v := event{Event: e}
+	if e.Type == sup.EventNodeFailureDetected {
+		children := e.AffectedChildren
+		if children == nil {
+			children = []sup.Key{}
+		}
+		v.AffectedChildren = &children
+	}
+	return v
+}

@@ -1,0 +1,80 @@
+package admin
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	sup "github.com/supnode/supnode/supervisor"
+)
+
+// ours marks this package's operations.
+const ours = "supnode"
+
+// huma makes its own errors through one function for the whole program. For this package's operations they become
+// problems; for anyone else's they stay what they were. Field names are compared exactly, as the state does.
+func init() {
+	others := huma.NewErrorWithContext
+	huma.NewErrorWithContext = func(ctx huma.Context, status int, msg string, errs ...error) huma.StatusError {
+		if ctx == nil || ctx.Operation() == nil || ctx.Operation().Metadata[ours] == nil {
+			return others(ctx, status, msg, errs...)
+		}
+		return problem{fromHuma(status, msg, errs)}
+	}
+	huma.ValidateStrictCasing = true
+}
+
+func fromHuma(status int, msg string, errs []error) *sup.Problem {
+	if status >= http.StatusInternalServerError {
+		return &sup.Problem{Code: codeInternal, Detail: errors.Join(append([]error{errors.New(msg)}, errs...)...).Error()}
+	}
+	var fields []sup.FieldError
+	for _, err := range errs {
+		var d *huma.ErrorDetail
+		if errors.As(err, &d) {
+			fields = append(fields, fieldError(d))
+		} else if err != nil {
+			fields = append(fields, sup.FieldError{Location: "body", Message: err.Error()})
+		}
+	}
+	if len(fields) == 0 {
+		fields = []sup.FieldError{{Location: "body", Message: msg}}
+	}
+	return invalid(fields...)
+}
+
+// later are fields of manifests that this version does not know how to honour; it says so rather than ignore them.
+var later = []string{"backoff", "require", "max_per_node", "spread", "supervisor"}
+
+func fieldError(d *huma.ErrorDetail) sup.FieldError {
+	e := sup.FieldError{Location: strings.TrimPrefix(d.Location, "body."), Message: d.Message}
+	if d.Message == "unexpected property" {
+		name := e.Location[strings.LastIndexByte(e.Location, '.')+1:]
+		e.Message = fmt.Sprintf("unknown field %q", name)
+		if slices.Contains(later, name) {
+			e.Message = fmt.Sprintf("%s is not supported by this version", name)
+		}
+	}
+	return e
+}
+
+// invalid is the refusal of a request that nobody could carry out.
+func invalid(fields ...sup.FieldError) *sup.Problem {
+	slices.SortStableFunc(fields, func(a, b sup.FieldError) int { return cmp.Compare(a.Location, b.Location) })
+	p := &sup.Problem{Code: sup.CodeInvalidSpec, Errors: fields}
+	if len(fields) > 0 {
+		p.Detail = fields[0].Location + ": " + fields[0].Message
+	}
+	if len(fields) > 1 {
+		p.Detail += fmt.Sprintf(" (and %d more)", len(fields)-1)
+	}
+	return p
+}
+
+func invalidAt(location, format string, args ...any) *sup.Problem {
+	return invalid(sup.FieldError{Location: location, Message: fmt.Sprintf(format, args...)})
+}

@@ -1,0 +1,20 @@
+package admin
+
+import (
+	"context"
+
+	"github.com/supnode/supnode/fsm"
+	"github.com/supnode/supnode/node"
+	sup "github.com/supnode/supnode/supervisor"
+)
+
+// Node is what this package asks of a node; *node.Node is one. Errors are *supervisor.Problem, or the context's.
+type Node interface {
+	Name() sup.NodeName
+	// Do returns when the outcome of cmd is known, DoCommitted when it is committed. key is the client's idempotency key.
+	Do(ctx context.Context, cmd fsm.Command, key string) (fsm.Outcome, error)
+	DoCommitted(ctx context.Context, cmd fsm.Command, key string) (fsm.Outcome, error)
+	Read(ctx context.Context, q node.Query) (node.Answer, error)
+	Status() node.Status
+	Ready() node.Ready
+}

@@ -1,0 +1,93 @@
+package admin
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// The bounds of a connection.
+const (
+	headerTimeout = 5 * time.Second // for a client to send a request's header
+	idleTimeout   = 2 * time.Minute // between two requests
+	maxHeader     = 64 << 10        // bytes
+)
+
+// Server serves a handler on an address.
+type Server struct {
+	listener net.Listener
+	http     *http.Server
+	cancel   context.CancelFunc
+	done     chan struct{} // closed when Serve has returned
+}
+
+// Listen opens an address. With cert and key files it speaks TLS. Nothing is answered before Serve.
+func Listen(addr, cert, key string, logger hclog.Logger) (*Server, error) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen on the admin address: %w", err)
+	}
+	if cert != "" {
+		pair, err := tls.LoadX509KeyPair(cert, key)
+		if err != nil {
+			l.Close()
+			return nil, fmt.Errorf("load the admin certificate: %w", err)
+		}
+		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
+	}
+	base, cancel := context.WithCancel(context.Background())
+	return &Server{
+		listener: l, cancel: cancel, done: make(chan struct{}),
+		http: &http.Server{
+			ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+			BaseContext: func(net.Listener) context.Context { return base },
+			ErrorLog:    log.New(logger.StandardWriter(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}), "", 0),
+		},
+	}, nil
+}
+
+// Addr is the address that is listened on.
+func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+
+// Serve answers with h until Close; then it returns nil.
+func (s *Server) Serve(h http.Handler) error {
+	defer close(s.done)
+	s.http.Handler = h
+	if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve the admin address: %w", err)
+	}
+	return nil
+}
+
+// Close stops listening, lets requests end for as long as grace, then cancels them. It returns when Serve has returned;
+// Serve must have been called.
+func (s *Server) Close(grace time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	err := s.http.Shutdown(ctx)
+	s.cancel()
+	if errors.Is(err, context.DeadlineExceeded) {
+		last, stop := context.WithTimeout(context.Background(), closeTimeout)
+		defer stop()
+		err = s.http.Shutdown(last) // cancelled requests answer at once
+	}
+	err = errors.Join(err, s.http.Close())
+	<-s.done
+	return err
+}
+
+// closeTimeout bounds how long cancelled requests have to answer.
+const closeTimeout = time.Second
+
+// Abandon closes a server on which Serve was not called.
+func (s *Server) Abandon() error {
+	s.cancel()
+	return s.listener.Close()
+}

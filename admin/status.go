@@ -1,0 +1,34 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/supnode/supnode/node"
+)
+
+func (a *api) statusRoutes() {
+	register(a, huma.Operation{
+		Method: http.MethodGet, Path: "/v1/status", OperationID: "status", Summary: "This node's view", Tags: []string{"nodes"},
+	}, func(context.Context, *struct{}) (*struct{ Body node.Status }, error) {
+		s := a.node.Status()
+		if s.Servers == nil {
+			s.Servers = []node.Server{}
+		}
+		return &struct{ Body node.Status }{s}, nil
+	})
+}
+
+// readyz answers 200 when the node can do its work, else 503, either way with every check for a person to read.
+func (a *api) readyz(w http.ResponseWriter, _ *http.Request) {
+	r := a.node.Ready()
+	if r.Checks == nil {
+		r.Checks = []node.Check{}
+	}
+	status := http.StatusOK
+	if !r.Ready {
+		status = http.StatusServiceUnavailable
+	}
+	writeJSON(w, status, r)
+}

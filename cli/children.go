@@ -1,0 +1,160 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/supnode/supnode/cli/client"
+	"github.com/supnode/supnode/supervisor"
+)
+
+func (c *command) children() *cobra.Command {
+	show := &cobra.Command{
+		Use: "show SUP CHILD", Short: "Show one child", Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.show(cmd.Context(), client.Request{Method: http.MethodGet, Path: childPath(args[0], args[1])}, c.printChild)
+		},
+	}
+	terminate := &cobra.Command{
+		Use: "terminate SUP CHILD", Short: "Stop a child and remove it", Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.show(cmd.Context(), client.Request{Method: http.MethodDelete, Path: childPath(args[0], args[1])}, func(client.Answer) error {
+				if c.output == "table" {
+					fmt.Fprintf(c.Out, "%s/%s is terminated\n", args[0], args[1])
+				}
+				return nil
+			})
+		},
+	}
+	restart := &cobra.Command{
+		Use: "restart SUP CHILD", Short: "Restart a child by hand, uncounted", Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.show(cmd.Context(), client.Request{Method: http.MethodPost, Path: append(childPath(args[0], args[1]), "restart")}, c.printChild)
+		},
+	}
+	list, start := c.listChildren(), c.startChild()
+	c.asks(list, show, start, terminate, restart)
+	return group("children", "Start, stop and look at children", list, show, start, terminate, restart)
+}
+
+func childPath(sup, child string) []string {
+	return []string{"v1", "supervisors", sup, "children", child}
+}
+
+type childPage struct {
+	Children []json.RawMessage `json:"children"`
+	Next     string            `json:"next"`
+}
+
+func (c *command) listChildren() *cobra.Command {
+	var node, status string
+	cmd := &cobra.Command{
+		Use: "list SUP", Short: "List a supervisor's children, in start order", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			query := url.Values{}
+			for k, v := range map[string]string{"node": node, "status": status} {
+				if v != "" {
+					query.Set(k, v)
+				}
+			}
+			return c.printChildren(cmd, args[0], query)
+		},
+	}
+	cmd.Flags().StringVar(&node, "node", "", "only children on this node")
+	cmd.Flags().StringVar(&status, "status", "", "only children in this state")
+	return cmd
+}
+
+// printChildren follows the pages to the end.
+func (c *command) printChildren(cmd *cobra.Command, sup string, query url.Values) error {
+	cl, err := c.cluster()
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	all := childPage{Children: []json.RawMessage{}}
+	for {
+		var page childPage
+		if err := cl.Get(cmd.Context(), &page, query, "v1", "supervisors", sup, "children"); err != nil {
+			return err
+		}
+		all.Children = append(all.Children, page.Children...)
+		if page.Next == "" {
+			break
+		}
+		query.Set("after", page.Next)
+	}
+	if c.output == "json" {
+		body, err := json.Marshal(all)
+		if err != nil {
+			return err
+		}
+		return writeIndented(c.Out, body)
+	}
+	rows := [][]string{{"ID", "STATUS", "NODE", "INCARNATION", "RESTARTS", "RESTART", "LAST EXIT"}}
+	for _, raw := range all.Children {
+		var ch supervisor.ChildInfo
+		if err := json.Unmarshal(raw, &ch); err != nil {
+			return fmt.Errorf("understand the answer: %w", err)
+		}
+		rows = append(rows, []string{string(ch.ID), string(ch.Status), string(ch.Node), token(ch), fmt.Sprint(ch.RestartCount),
+			string(ch.Restart), lastExit(ch)})
+	}
+	return table(c.Out, rows)
+}
+
+func (c *command) printChild(ans client.Answer) error {
+	var ch supervisor.ChildInfo
+	if err := ans.Into(&ch); err != nil {
+		return err
+	}
+	var args []string
+	for _, a := range ch.Args {
+		args = append(args, string(a))
+	}
+	started := ""
+	if ch.StartedAt != nil {
+		started = clock(*ch.StartedAt)
+	}
+	exit := lastExit(ch)
+	if ch.LastExit != nil {
+		exit += " at " + clock(ch.LastExit.At)
+	}
+	return pairs(c.Out, [][2]string{
+		{"child", string(ch.Supervisor) + "/" + string(ch.ID)},
+		{"status", string(ch.Status)},
+		{"why", ch.PendingReason},
+		{"node", string(ch.Node)},
+		{"incarnation", token(ch)},
+		{"behavior", ch.Behavior},
+		{"args", strings.Join(args, " ")},
+		{"restart", string(ch.Restart)},
+		{"selector", selector(ch.Selector)},
+		{"shutdown timeout", ch.ShutdownTimeout.String()},
+		{"restarts", fmt.Sprint(ch.RestartCount)},
+		{"started", started},
+		{"last exit", exit},
+	})
+}
+
+func token(ch supervisor.ChildInfo) string {
+	if ch.Incarnation == 0 {
+		return ""
+	}
+	return fmt.Sprint(ch.Incarnation)
+}
+
+func lastExit(ch supervisor.ChildInfo) string {
+	switch e := ch.LastExit; {
+	case e == nil:
+		return ""
+	case e.Detail == "":
+		return string(e.Reason)
+	default:
+		return fmt.Sprintf("%s (%s)", e.Reason, e.Detail)
+	}
+}

@@ -1,0 +1,186 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// The bounds of a request.
+const (
+	dialTimeout = 3 * time.Second
+	maxAnswer   = 256 << 20 // bytes
+)
+
+// DefaultAddr is where a node on this host answers unless its file says otherwise.
+const DefaultAddr = "http://127.0.0.1:8101"
+
+// Client asks the nodes at its addresses.
+type Client struct {
+	addrs []string
+	token string
+	http  *http.Client
+	// Timeout is how long a node waits for a leader (?timeout=); 0: its default.
+	Timeout time.Duration
+}
+
+// New makes a client. addrs are URLs like http://127.0.0.1:8101; the scheme may be left out. token may be empty.
+func New(addrs []string, token string) (*Client, error) {
+	c := &Client{token: token, http: &http.Client{Transport: &http.Transport{
+		DialContext: (&net.Dialer{Timeout: dialTimeout}).DialContext, TLSHandshakeTimeout: dialTimeout, Proxy: http.ProxyFromEnvironment,
+	}}}
+	for _, a := range addrs {
+		a = strings.TrimSuffix(strings.TrimSpace(a), "/")
+		if a == "" {
+			continue
+		}
+		if !strings.Contains(a, "://") {
+			a = "http://" + a
+		}
+		u, err := url.Parse(a)
+		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+			return nil, fmt.Errorf("%q is not the address of a node; write one like http://127.0.0.1:8101", a)
+		}
+		c.addrs = append(c.addrs, a)
+	}
+	if len(c.addrs) == 0 {
+		return nil, errors.New("no address of a node is given")
+	}
+	return c, nil
+}
+
+// Close drops idle connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Request is what a cluster is asked.
+type Request struct {
+	Method string
+	Path   []string // elements, not escaped
+	Query  url.Values
+	Body   []byte // JSON; nil = none
+	Key    string // idempotency key of a write; empty = the client makes one
+}
+
+// Answer is a node's answer.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// Into decodes the answer.
+func (a Answer) Into(v any) error {
+	if err := json.Unmarshal(a.Body, v); err != nil {
+		return fmt.Errorf("understand the answer: %w", err)
+	}
+	return nil
+}
+
+// Do asks one node after the other until one gives an answer that counts: neither an unreachable node nor one without a
+// leader does. A refusal is a *Problem.
+func (c *Client) Do(ctx context.Context, r Request) (Answer, error) {
+	if r.Method != http.MethodGet && r.Key == "" {
+		r.Key = rand.Text()
+	}
+	var failed []error
+	for _, addr := range c.addrs {
+		ans, err := c.ask(ctx, addr, r)
+		if err == nil || !another(err) || ctx.Err() != nil {
+			return ans, err
+		}
+		failed = append(failed, err)
+	}
+	for _, err := range failed {
+		if p := (*Problem)(nil); errors.As(err, &p) {
+			return Answer{}, err // a node was reached: its word says more than a refused connection
+		}
+	}
+	return Answer{}, errors.Join(failed...)
+}
+
+// Get asks for a path and decodes the answer into v.
+func (c *Client) Get(ctx context.Context, v any, query url.Values, path ...string) error {
+	ans, err := c.Do(ctx, Request{Method: http.MethodGet, Path: path, Query: query})
+	if err != nil {
+		return err
+	}
+	return ans.Into(v)
+}
+
+// another reports whether another node may do better.
+func another(err error) bool {
+	var p *Problem
+	if !errors.As(err, &p) {
+		return true
+	}
+	return p.Code == "no_leader" || p.Code == ""
+}
+
+func (c *Client) ask(ctx context.Context, addr string, r Request) (Answer, error) {
+	req, err := c.request(ctx, addr, r)
+	if err != nil {
+		return Answer{}, err
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		return Answer{}, unreachable(addr, err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	if err != nil {
+		return Answer{}, unreachable(addr, err)
+	}
+	if res.StatusCode >= http.StatusMultipleChoices {
+		return Answer{}, problemOf(addr, res.StatusCode, body)
+	}
+	return Answer{Status: res.StatusCode, Header: res.Header, Body: body}, nil
+}
+
+func (c *Client) request(ctx context.Context, addr string, r Request) (*http.Request, error) {
+	u := addr
+	for _, p := range r.Path {
+		u += "/" + url.PathEscape(p)
+	}
+	query := url.Values{}
+	for k, v := range r.Query {
+		query[k] = v
+	}
+	if c.Timeout > 0 {
+		query.Set("timeout", c.Timeout.String())
+	}
+	if len(query) > 0 {
+		u += "?" + query.Encode()
+	}
+	req, err := http.NewRequestWithContext(ctx, r.Method, u, bytes.NewReader(r.Body))
+	if err != nil {
+		return nil, fmt.Errorf("ask %s: %w", addr, err)
+	}
+	if r.Body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if r.Key != "" && r.Method != http.MethodGet {
+		req.Header.Set("Idempotency-Key", r.Key)
+	}
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	return req, nil
+}
+
+// unreachable says in one line what a person can do something about.
+func unreachable(addr string, err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		err = u.Err
+	}
+	return fmt.Errorf("%s can't be reached: %w", addr, err)
+}

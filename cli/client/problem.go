@@ -1,0 +1,54 @@
+package client
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// Problem is a cluster's refusal, as application/problem+json says it.
+type Problem struct {
+	Title  string  `json:"title"`
+	Status int     `json:"status"`
+	Detail string  `json:"detail"`
+	Code   string  `json:"code"`
+	Errors []Wrong `json:"errors"`
+
+	Reasons map[string]string `json:"reasons"`
+	Raw     json.RawMessage   `json:"-"` // the whole document
+}
+
+// Wrong is one place of a request that is wrong.
+type Wrong struct {
+	Location string `json:"location"`
+	Message  string `json:"message"`
+}
+
+func (p *Problem) Error() string {
+	if p.Detail == "" {
+		return p.Title
+	}
+	return p.Title + ": " + p.Detail
+}
+
+// problemOf reads a refusal; an answer that is none becomes one that shows it.
+func problemOf(addr string, status int, body []byte) *Problem {
+	p := &Problem{Raw: body}
+	if json.Unmarshal(body, p) == nil && p.Code != "" {
+		return p
+	}
+	return &Problem{
+		Title: fmt.Sprintf("%s answered with status %d", addr, status), Status: status, Detail: firstLine(body),
+	}
+}
+
+// maxShown bounds what is shown of an answer that is not understood, in bytes.
+const maxShown = 200
+
+func firstLine(b []byte) string {
+	for i, c := range b {
+		if c == '\n' || i == maxShown {
+			return string(b[:i])
+		}
+	}
+	return string(b)
+}

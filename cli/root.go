@@ -1,0 +1,168 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/supnode/supnode/cli/client"
+)
+
+// DefaultAddr is asked when neither --addr nor SUPNODE_ADDR says otherwise.
+const DefaultAddr = client.DefaultAddr
+
+// IO is where a command reads and writes.
+type IO struct {
+	In       io.Reader
+	Out, Err io.Writer
+}
+
+// Run runs the command that args name and returns the process's exit status.
+func Run(ctx context.Context, args []string, std IO) int {
+	c := &command{IO: std}
+	root := c.root()
+	root.SetArgs(args)
+	root.SetIn(std.In)
+	root.SetOut(std.Out)
+	root.SetErr(std.Err)
+	err := root.ExecuteContext(ctx)
+	if err != nil {
+		complain(std.Err, err)
+	}
+	return exitStatus(err)
+}
+
+// command holds what all commands share.
+type command struct {
+	IO
+	addrs   []string
+	token   string
+	output  string
+	timeout time.Duration
+}
+
+func (c *command) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "supnode",
+		Short: "OTP-style supervision for a cluster: keeps commands running on exactly one node each",
+		Long: "supnode keeps commands running across a cluster of nodes, restarts those that fail, and moves those of a\n" +
+			"node that is lost, never two copies at a time.\n\nBegin with: supnode dev",
+		SilenceUsage: true, SilenceErrors: true,
+		RunE: func(cmd *cobra.Command, args []string) error { return cmd.Help() },
+		Args: unknownCommand,
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usagef("%w; see %s --help", err, cmd.CommandPath())
+	})
+	root.AddCommand(c.start(), c.dev(), c.configGroup(), c.status(), c.nodes(), c.sup(), c.children(), c.events(), c.version())
+	strict(root)
+	return root
+}
+
+// asks adds the flags of a command that asks a cluster.
+func (c *command) asks(cmds ...*cobra.Command) {
+	for _, cmd := range cmds {
+		cmd.Flags().StringSliceVar(&c.addrs, "addr", nil, "nodes to ask, tried in turn (env SUPNODE_ADDR, default "+DefaultAddr+")")
+		cmd.Flags().StringVar(&c.token, "token", "", "bearer token (env SUPNODE_TOKEN)")
+		cmd.Flags().StringVarP(&c.output, "output", "o", "table", "table or json")
+		cmd.Flags().DurationVar(&c.timeout, "timeout", 0, "how long to wait for a leader (default 10s)")
+		_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	}
+}
+
+// cluster is the client for the nodes that the flags or the environment name.
+func (c *command) cluster() (*client.Client, error) {
+	if c.output != "table" && c.output != "json" {
+		return nil, usagef("-o %s: write -o table or -o json", c.output)
+	}
+	if c.timeout < 0 {
+		return nil, usagef("--timeout %s is negative", c.timeout)
+	}
+	addrs := c.addrs
+	if len(addrs) == 0 {
+		addrs = strings.FieldsFunc(os.Getenv("SUPNODE_ADDR"), func(r rune) bool { return r == ',' || r == ' ' })
+	}
+	if len(addrs) == 0 {
+		addrs = []string{DefaultAddr}
+	}
+	token := c.token
+	if token == "" {
+		token = os.Getenv("SUPNODE_TOKEN")
+	}
+	cl, err := client.New(addrs, token)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	cl.Timeout = c.timeout
+	return cl, nil
+}
+
+// show asks and prints: the answer as it came with -o json, else what print makes of it.
+func (c *command) show(ctx context.Context, r client.Request, print func(client.Answer) error) error {
+	cl, err := c.cluster()
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	ans, err := cl.Do(ctx, r)
+	if err != nil {
+		return err
+	}
+	if c.output == "json" && len(ans.Body) > 0 {
+		return writeIndented(c.Out, ans.Body)
+	}
+	return print(ans)
+}
+
+// group is a command that only has others below it.
+func group(use, short string, below ...*cobra.Command) *cobra.Command {
+	g := &cobra.Command{Use: use, Short: short, Args: unknownCommand,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return usagef("%s needs one of: %s", cmd.CommandPath(), strings.Join(names(cmd), ", "))
+		}}
+	g.AddCommand(below...)
+	return g
+}
+
+func names(cmd *cobra.Command) []string {
+	var out []string
+	for _, b := range cmd.Commands() {
+		if b.IsAvailableCommand() {
+			out = append(out, b.Name())
+		}
+	}
+	return out
+}
+
+// unknownCommand refuses arguments where a command was expected.
+func unknownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	msg := fmt.Sprintf("%s has no command %q", cmd.CommandPath(), args[0])
+	if s := cmd.SuggestionsFor(args[0]); len(s) > 0 {
+		return usagef("%s; did you mean %s?", msg, strings.Join(s, " or "))
+	}
+	return usagef("%s; it has: %s", msg, strings.Join(names(cmd), ", "))
+}
+
+// strict makes wrong numbers of arguments a usage error everywhere, and says how the command is used.
+func strict(cmd *cobra.Command) {
+	if check := cmd.Args; check != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			err := check(cmd, args)
+			if err == nil || exitStatus(err) == exitUsage {
+				return err
+			}
+			return usagef("%w; usage: %s", err, cmd.UseLine())
+		}
+	}
+	cmd.SuggestionsMinimumDistance = 2
+	for _, below := range cmd.Commands() {
+		strict(below)
+	}
+}

@@ -1,0 +1,97 @@
+package cli
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/supnode/supnode/cli/client"
+	"github.com/supnode/supnode/supervisor"
+)
+
+// childFlags describe a child on the command line.
+type childFlags struct {
+	id, behavior, restart, selector, pin, dir, shutdown, wait string
+	env                                                       []string
+}
+
+func (c *command) startChild() *cobra.Command {
+	var f childFlags
+	cmd := &cobra.Command{
+		Use:   "start SUP (FILE | --id ID [flags] -- COMMAND [ARG…])",
+		Short: "Start a child",
+		Example: "  supnode children start pool --id w1 -- /bin/sh -c 'sleep 1000'\n" +
+			"  supnode children start pool w1.yaml",
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			query := url.Values{}
+			if f.wait != "" {
+				query.Set("wait", f.wait)
+			}
+			request := client.Request{Method: http.MethodPost, Path: []string{"v1", "supervisors", args[0], "children"}, Query: query}
+			dash := cmd.ArgsLenAtDash()
+			if dash < 0 && len(args) == 2 && f.id == "" {
+				m, err := c.readManifest(args[1])
+				if err != nil {
+					return err
+				}
+				request.Body = m.body()
+				return m.place(c.show(cmd.Context(), request, c.printChild))
+			}
+			if dash != 1 || len(args) < 2 || f.id == "" {
+				return usagef("name the child and its command (--id ID -- COMMAND ARG…), or a FILE with a child spec")
+			}
+			body, err := f.spec(args[1:])
+			if err != nil {
+				return err
+			}
+			request.Body = body
+			return c.show(cmd.Context(), request, c.printChild)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.id, "id", "", "the child's id")
+	flags.StringVar(&f.behavior, "behavior", "exec", "what the child is")
+	flags.StringVar(&f.restart, "restart", "", "permanent, transient or temporary (default permanent)")
+	flags.StringVar(&f.selector, "selector", "", "local_first, round_robin, least_loaded or random (default: the supervisor's)")
+	flags.StringVar(&f.pin, "node", "", "run on this node and never elsewhere")
+	flags.StringVar(&f.shutdown, "shutdown-timeout", "", "how long a stop may take before it is a kill (default 5s)")
+	flags.StringArrayVar(&f.env, "env", nil, "NAME=VALUE for the command; may be repeated")
+	flags.StringVar(&f.dir, "dir", "", "the command's working directory")
+	flags.StringVar(&f.wait, "wait", "", "committed: answer at the commit instead of when the child has started")
+	return cmd
+}
+
+// spec is the child spec that the flags describe.
+func (f childFlags) spec(command []string) ([]byte, error) {
+	if f.pin != "" && f.selector != "" {
+		return nil, usagef("--node and --selector exclude each other")
+	}
+	exec := map[string]any{"command": command[0], "args": command[1:]}
+	if f.dir != "" {
+		exec["dir"] = f.dir
+	}
+	if len(f.env) > 0 {
+		env := map[string]string{}
+		for _, e := range f.env {
+			name, value, ok := strings.Cut(e, "=")
+			if !ok || name == "" {
+				return nil, usagef("--env %s: write NAME=VALUE", e)
+			}
+			env[name] = value
+		}
+		exec["env"] = env
+	}
+	spec := map[string]any{"id": f.id, "behavior": f.behavior, "args": []any{exec}}
+	for name, value := range map[string]string{"restart": f.restart, "selector": f.selector, "shutdown_timeout": f.shutdown} {
+		if value != "" {
+			spec[name] = value
+		}
+	}
+	if f.pin != "" {
+		spec["selector"] = supervisor.OnNode(supervisor.NodeName(f.pin))
+	}
+	return json.Marshal(spec)
+}
