@@ -94,6 +94,11 @@ type (
 		Session sup.Session
 		Addr    string
 	}
+	// ProbeStop ends the probe of that session: its node is heard of again, or the session is over.
+	ProbeStop struct {
+		Node    sup.NodeName
+		Session sup.Session
+	}
 	// Transfer leadership: this leader commits nothing (L6); the driver makes the process exit when that fails.
 	Transfer struct{ Why string }
 	// Resign: drop everything, this machine is over.
@@ -108,6 +113,7 @@ func (CloseStream) leaderAction() {}
 func (Answer) leaderAction()      {}
 func (ReadReady) leaderAction()   {}
 func (Probe) leaderAction()       {}
+func (ProbeStop) leaderAction()   {}
 func (Transfer) leaderAction()    {}
 func (Resign) leaderAction()      {}
 func (Wake) leaderAction()        {}

@@ -1,0 +1,196 @@
+package leader
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/supnode/supnode/fsm"
+	sup "github.com/supnode/supnode/supervisor"
+)
+
+// maxReasons bounds the nodes whose reasons a refusal lists.
+const maxReasons = 64
+
+// entryPlan fills one entry with placements. Loads and cursors advance within it, as Apply will make them.
+type entryPlan struct {
+	m       *Machine
+	p       *proposal
+	e       *fsm.Entry
+	size    int
+	classes map[class]*choice
+	list    []*choice
+}
+
+// class is all that eligibility depends on beside the nodes (S28): children of a class are eligible on the same ones.
+type class struct {
+	behavior string
+	pin      sup.NodeName // of a child that runs nowhere else
+}
+
+// choice is what there is to choose from for a class.
+type choice struct {
+	eligible []sup.Candidate
+	problem  *sup.Problem // when there is none and none may turn up
+	words    string       // the problem in one line
+}
+
+func (w *entryPlan) full() bool {
+	return len(w.e.Placements)+len(w.e.Unplaced) >= MaxPlacements || w.size >= MaxEntryBytes
+}
+
+// try places a child that wants a node now.
+func (w *entryPlan) try(c *fsm.Child) {
+	if !c.Wants || w.m.placer.placing[c.Key] {
+		return
+	}
+	if c.NotBefore > w.m.clusterTime() { // S20
+		w.m.placer.againAt = min(w.m.placer.againAt, w.m.instantOf(c.NotBefore))
+		return
+	}
+	w.place(w.m.targetOf(c))
+}
+
+func (w *entryPlan) place(t target) {
+	m, pl := w.m, &w.m.placer
+	key := t.child.Key
+	if pl.placing[key] {
+		return
+	}
+	from := w.choiceFor(t)
+	if node, ok := w.choose(t, from.eligible); ok {
+		p := fsm.Placement{Key: key, Node: node, Session: m.members[node].session}
+		w.e.Placements = append(w.e.Placements, p)
+		w.p.placed = append(w.p.placed, p)
+		w.size += 40 + len(key.Supervisor) + len(key.Child) + len(node)
+		pl.placing[key] = true
+		pl.planned[node]++
+		if t.sel.MovesCursor(node) {
+			pl.cursors[key.Supervisor] = node
+		}
+		w.count(node)
+		return
+	}
+	if t.predicted || from.problem == nil || pl.told[key] == from.words {
+		return
+	}
+	w.e.Unplaced = append(w.e.Unplaced, fsm.Unplaceable{Key: key, Problem: *from.problem})
+	w.p.untaken = append(w.p.untaken, key)
+	w.size += 64 + len(key.Supervisor) + len(key.Child) + 2*len(from.words)
+	pl.told[key] = from.words
+}
+
+func (w *entryPlan) choose(t target, eligible []sup.Candidate) (sup.NodeName, bool) {
+	m := w.m
+	eligible = without(eligible, t.child.Avoid)
+	cursor, ok := m.placer.cursors[t.child.Key.Supervisor]
+	if !ok {
+		cursor = m.st.Cursor(t.child.Key.Supervisor)
+	}
+	var draw uint64
+	if m.cfg.Draw != nil && (t.sel.Kind == sup.SelectRandom || t.sel.Fallback == sup.SelectRandom) {
+		draw = m.cfg.Draw()
+	}
+	return sup.Choose(t.sel, eligible, t.home, cursor, draw)
+}
+
+// without leaves out the nodes to avoid, unless no other one is left (S18, S25).
+func without(eligible []sup.Candidate, avoid []sup.NodeName) []sup.Candidate {
+	avoided := func(c sup.Candidate) bool { return slices.Contains(avoid, c.Name) }
+	if len(avoid) == 0 || !slices.ContainsFunc(eligible, avoided) {
+		return eligible
+	}
+	if rest := slices.DeleteFunc(slices.Clone(eligible), avoided); len(rest) > 0 {
+		return rest
+	}
+	return eligible
+}
+
+// count adds a slot to a node's load in every class.
+func (w *entryPlan) count(n sup.NodeName) {
+	for _, c := range w.list {
+		if i, ok := slices.BinarySearchFunc(c.eligible, n, func(c sup.Candidate, n sup.NodeName) int {
+			return strings.Compare(string(c.Name), string(n))
+		}); ok {
+			c.eligible[i].Children++
+		}
+	}
+}
+
+func (w *entryPlan) choiceFor(t target) *choice {
+	k := class{behavior: t.child.Spec.Behavior}
+	if t.sel.Pinned() {
+		k.pin = t.sel.Node
+	}
+	c := w.classes[k]
+	if c == nil {
+		c = w.m.survey(t, k)
+		w.classes[k] = c
+		w.list = append(w.list, c)
+	}
+	return c
+}
+
+// survey looks which nodes may take children of a class. While one may still turn up that could, there is no problem to
+// report: a live node that is silent comes back, or is declared dead in time.
+func (m *Machine) survey(t target, k class) *choice {
+	c := &choice{}
+	var reasons []sup.NodeReason
+	silent, live, able := false, 0, 0
+	for n := range m.st.Nodes() {
+		v := m.know(n)
+		if n.Live() {
+			live++
+			if _, ok := slices.BinarySearch(n.Behaviors, k.behavior); ok && (k.pin == "" || k.pin == n.Name) {
+				able++
+			}
+		}
+		why := m.st.Ineligible(t.child, n)
+		switch {
+		case why == "" && m.candidate(v):
+			c.eligible = append(c.eligible, sup.Candidate{Name: n.Name, Children: m.st.CountOn(n.Name) + m.placer.planned[n.Name]})
+			continue
+		case why == "" && v.down:
+			why = "is being declared down"
+		case why == "" && v.leaving:
+			why = "draining"
+		case why == "":
+			silent, why = true, "not connected to the leader"
+		}
+		reasons = append(reasons, sup.NodeReason{Node: n.Name, Reason: why})
+	}
+	pinLive := false
+	if n := m.st.Node(k.pin); n != nil {
+		pinLive = n.Live()
+	}
+	switch {
+	case len(c.eligible) > 0 && t.sel.Kind == sup.SelectCustom:
+		c.problem = &sup.Problem{Code: sup.CodeSelectorNotRegistered, Detail: fmt.Sprintf("the leader has no selector %q", t.sel.Custom)}
+	case len(c.eligible) > 0, silent, live == 0 && m.now < m.l3:
+		return c
+	case able == 0 && live > 0 && (k.pin == "" || pinLive):
+		c.problem = &sup.Problem{Code: sup.CodeBehaviorNotFound, Behavior: k.behavior, Node: k.pin,
+			Detail: fmt.Sprintf("no live node has behavior %q", k.behavior)}
+		if k.pin != "" {
+			c.problem.Detail = fmt.Sprintf("node %s has no behavior %q", k.pin, k.behavior)
+		}
+	default:
+		c.problem = &sup.Problem{Code: sup.CodeNoAvailableNode, Reasons: reasons, Detail: "no node can take it"}
+		if len(reasons) > maxReasons {
+			c.problem.Reasons = reasons[:maxReasons]
+			c.problem.Detail = fmt.Sprintf("no node can take it; %d of %d reasons are listed", maxReasons, len(reasons))
+		}
+	}
+	c.words = words(c.problem)
+	return c
+}
+
+// words is a problem in one line.
+func words(p *sup.Problem) string {
+	var b strings.Builder
+	b.WriteString(p.Error())
+	for _, r := range p.Reasons {
+		fmt.Fprintf(&b, "; %s: %s", r.Node, r.Reason)
+	}
+	return b.String()
+}

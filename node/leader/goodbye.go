@@ -1,0 +1,46 @@
+package leader
+
+import (
+	"github.com/supnode/supnode/fsm"
+	"github.com/supnode/supnode/rpc"
+)
+
+// goodbye hears that a node leaves (P3): first its children are moved, then, with everything stopped and reported, its
+// session ends. Agents repeat it until it is answered.
+func (m *Machine) goodbye(s *stream, g *rpc.Goodbye) {
+	v := m.members[s.node]
+	over := v == nil || !v.live || v.session != g.Session
+	switch {
+	case over && g.Done:
+		m.send(s, rpc.ToAgent{Farewell: &rpc.Farewell{Done: true}})
+	case over:
+		m.send(s, rpc.ToAgent{Farewell: &rpc.Farewell{StopInPlace: "the node's session is over"}})
+	case g.Done && !v.down:
+		v.down = true // it has stopped everything; it gets no more grants (L4)
+		m.queues.agents = append(m.queues.agents, newItem(fsm.Command{Left: &fsm.Left{Node: v.name, Session: v.session}}, s.id))
+	case g.Done, v.down, v.leaving, m.st.Node(v.name).Status == fsm.MemberDraining:
+		// it is on its way
+	case !m.another(v):
+		m.send(s, rpc.ToAgent{Farewell: &rpc.Farewell{StopInPlace: "no other node is up that could take its children"}})
+	default:
+		v.leaving = true
+		m.queues.agents = append(m.queues.agents, newItem(fsm.Command{Leave: &fsm.Leave{Node: v.name, Session: v.session}}, s.id))
+	}
+}
+
+// another reports whether a node other than v may take children.
+func (m *Machine) another(v *member) bool {
+	for n := range m.st.Nodes() {
+		if n.Name != v.name && n.Status == fsm.MemberUp && m.candidate(m.know(n)) {
+			return true
+		}
+	}
+	return false
+}
+
+// left tells the agent that its session has ended and its process may.
+func (m *Machine) left(l *fsm.Left) {
+	if v := m.members[l.Node]; v != nil && v.stream != nil {
+		m.send(v.stream, rpc.ToAgent{Farewell: &rpc.Farewell{Done: true}})
+	}
+}
