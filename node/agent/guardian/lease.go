@@ -1,0 +1,129 @@
+package guardian
+
+import (
+	"time"
+
+	"github.com/supnode/supnode/node/agent"
+	"golang.org/x/sys/unix"
+)
+
+// reportGrace is how long past the second fence's instant the guardian's reports may take to be read, so that a process that
+// was stopped and resumes does not kill a guardian that did its duty meanwhile.
+const reportGrace = 20 * time.Millisecond
+
+// Lease says until when commands may run. A renewal is one system call, on the timer that the guardian waits for. When the
+// timer has fired before, the lease is over, whether or not the guardian has seen it: setting it wiped that out (A6).
+func (r *Runner) Lease(l agent.Lease) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	another := l.Session != r.session
+	if r.closing || l.Session.Less(r.session) || !another && r.fenced != 0 {
+		return
+	}
+	r.deadline, r.fence = l.Deadline, l.Fence
+	// The timer first, the session's name after it: else the former session's expiry would end this one.
+	pending, err := setTimer(r.timer, l.Deadline)
+	if another {
+		r.session, r.fenced, r.overdue = l.Session, 0, false
+		r.rouse()
+	}
+	if err != nil || !pending && !another {
+		r.lapse()
+		return
+	}
+	if !r.alarmSet {
+		r.alarmSet = true
+		r.alarm.set(r.secondFenceAt())
+	}
+}
+
+// Fence kills everything at once; nothing starts before the lease of another session.
+func (r *Runner) Fence() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.closing {
+		r.over()
+		r.rouse()
+	}
+}
+
+// lapse is Fence when it was the guardian's timer that ended the lease.
+func (r *Runner) lapse() {
+	if r.fenced == 0 {
+		r.lapsed = true
+	}
+	r.over()
+	r.rouse()
+}
+
+// over ends the session: the timer fires at once, and the guardian does what it does at a deadline.
+func (r *Runner) over() {
+	if r.fenced == 0 {
+		r.fenced = now()
+	}
+	if _, err := setTimer(r.timer, 0); err != nil {
+		r.config.Logger.Error("cannot fire the guardian's timer", "error", err)
+	}
+	r.alarmSet = true
+	r.alarm.set(r.secondFenceAt())
+}
+
+// secondFenceAt is the instant at which what the guardian has not confirmed is killed by this process: half the fence budget
+// after the lease's end (A3).
+func (r *Runner) secondFenceAt() agent.Instant {
+	end := r.deadline
+	if r.fenced != 0 {
+		end = min(end, r.fenced)
+	}
+	return end + r.fence/2
+}
+
+// watchFence is the second fence. It has its own goroutine, which waits for nothing but its alarm.
+func (r *Runner) watchFence() {
+	for r.alarm.wait() {
+		r.mu.Lock()
+		r.checkFence()
+		r.mu.Unlock()
+	}
+}
+
+func (r *Runner) checkFence() {
+	at := r.secondFenceAt()
+	if r.overdue {
+		at += int64(reportGrace)
+	}
+	if now() < at {
+		r.alarm.set(at)
+		return
+	}
+	var left []int
+	for _, c := range r.charges {
+		if c.pid != 0 {
+			left = append(left, c.pid)
+		}
+	}
+	switch {
+	case len(left) == 0 || r.guardian == nil:
+		r.alarmSet, r.overdue = false, false
+	case !r.overdue:
+		r.overdue = true
+		r.alarm.set(now() + int64(reportGrace))
+	default:
+		r.config.Logger.Error("the guardian did not confirm the end of its commands in time; killing them and it", "commands", len(left))
+		r.alarmSet, r.overdue = false, false
+		r.killBehind(left)
+	}
+}
+
+// killBehind kills commands by their groups behind the guardian's back, and then the guardian. A number is that of a command
+// as long as the guardian has not reaped it.
+func (r *Runner) killBehind(pids []int) {
+	if r.config.Isolation == Group { // else the numbers are of another namespace, and all dies with the guardian
+		for _, pid := range pids {
+			if s, alive := readStat(pid); alive && s.parent == r.guardian.pid {
+				_ = unix.Kill(-pid, unix.SIGKILL)
+			}
+		}
+	}
+	r.guardian.kill()
+}

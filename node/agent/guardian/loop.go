@@ -1,0 +1,293 @@
+package guardian
+
+import (
+	"syscall"
+	"time"
+
+	"github.com/supnode/supnode/node/agent"
+	sup "github.com/supnode/supnode/supervisor"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// relaunchFirst is the pause before a second try to start a guardian; it doubles up to relaunchMost. A guardian that lived
+	// for relaunchCalm is replaced at once.
+	relaunchFirst, relaunchMost, relaunchCalm = 100 * time.Millisecond, 5 * time.Second, 10 * time.Second
+	// closeWithin is how long a guardian may take to clear away before it is killed.
+	closeWithin = 2 * time.Second
+)
+
+// loop is what only the runner's goroutine touches.
+type loop struct {
+	numbers  map[uint64]*charge
+	last     uint64
+	queue    []*charge // prepared, in the order of their preparation's end
+	told     sup.Session
+	prepared chan preparedCharge
+	launched chan launchResult
+	swept    chan struct{}
+	relaunch *time.Timer
+	tries    int
+	busy     bool // launching or sweeping: something will come on launched or swept
+	leaving  bool // the guardian was let go
+	patience *time.Timer
+}
+
+type preparedCharge struct {
+	charge *charge
+	ready  spawn
+	output *output
+	err    error
+}
+
+type launchResult struct {
+	guardian *guardian
+	err      error
+}
+
+func (l *loop) make() {
+	l.numbers = map[uint64]*charge{}
+	l.prepared = make(chan preparedCharge)
+	l.launched = make(chan launchResult, 1)
+	l.swept = make(chan struct{}, 1)
+	l.relaunch = stoppedTimer()
+	l.patience = stoppedTimer()
+}
+
+func stoppedTimer() *time.Timer {
+	t := time.NewTimer(time.Hour)
+	t.Stop()
+	return t
+}
+
+// run owns the charges and the guardian.
+func (r *Runner) run(g *guardian) {
+	defer close(r.done)
+	defer r.leave()
+	r.follow(g)
+	for {
+		var reports chan report
+		if r.guardian != nil {
+			reports = r.guardian.reports
+		}
+		select {
+		case <-r.wake:
+		case p := <-r.loop.prepared:
+			r.onPrepared(p)
+		case said, alive := <-reports:
+			if alive {
+				r.onReport(said)
+			} else {
+				r.onDeath()
+			}
+		case <-r.loop.swept:
+			r.onSwept()
+		case result := <-r.loop.launched:
+			r.onLaunched(result)
+		case <-r.loop.relaunch.C:
+			r.launch()
+		case <-r.loop.patience.C:
+			if r.guardian != nil {
+				r.guardian.kill()
+			}
+		}
+		if r.turn() {
+			return
+		}
+	}
+}
+
+// turn does what was asked since the last one; true when everything is over.
+func (r *Runner) turn() (ended bool) {
+	r.mu.Lock()
+	fresh, touched, lapsed, closing := r.fresh, r.touched, r.lapsed, r.closing
+	r.fresh, r.touched, r.lapsed = nil, nil, false
+	r.mu.Unlock()
+	if lapsed {
+		r.tell(agent.GuardianLapsed{})
+	}
+	if closing {
+		return r.depart()
+	}
+	for _, c := range fresh {
+		r.prepare(c)
+	}
+	for _, c := range touched {
+		r.heed(c)
+	}
+	r.dispatch()
+	return false
+}
+
+// tell tells the sink, unless the runner is closing.
+func (r *Runner) tell(e agent.Event) {
+	r.mu.Lock()
+	closing := r.closing
+	r.mu.Unlock()
+	if !closing {
+		r.sink(e)
+	}
+}
+
+// current says whether a session may have spawns.
+func (r *Runner) current(s sup.Session) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return s == r.session && r.fenced == 0
+}
+
+// prepare looks up, beside the goroutine, what a command needs of the disk.
+func (r *Runner) prepare(c *charge) {
+	switch {
+	case c.refusal != "":
+		r.finish(c, c.initFailed(c.refusal))
+		return
+	case !r.current(c.spawn.Session):
+		r.finish(c, c.ended(sup.ExitKilled, leaseOver))
+		return
+	}
+	if c.spawn.InitTimeout > 0 {
+		within := time.Duration(c.spawn.InitTimeout)
+		c.slow = time.AfterFunc(within, func() {
+			r.touch(id{c.spawn.Key, c.spawn.Inc}, func(c *charge) { c.tooSlow = true })
+		})
+	}
+	r.work.Go(func() {
+		p := preparedCharge{charge: c}
+		var program Program
+		if program, p.err = ParseProgram(c.spawn.Args); p.err == nil {
+			if p.ready, p.err = program.order(r.config, c.spawn); p.err == nil {
+				p.output, p.err = newOutput(r.logs.of(c.spawn.Key))
+			}
+		}
+		select {
+		case r.loop.prepared <- p:
+		case <-r.quit:
+			if p.output != nil {
+				p.output.discard()
+			}
+		}
+	})
+}
+
+func (r *Runner) onPrepared(p preparedCharge) {
+	c := p.charge
+	switch {
+	case c.phase != preparation: // it was stopped meanwhile
+		if p.output != nil {
+			p.output.discard()
+		}
+	case p.err != nil:
+		r.finish(c, c.initFailed(p.err.Error()))
+	default:
+		c.phase, c.ready, c.output = waiting, p.ready, p.output
+		r.loop.queue = append(r.loop.queue, c)
+	}
+}
+
+// dispatch sends to the guardian what waits for it, and ends what waits for a session that is over.
+func (r *Runner) dispatch() {
+	r.mu.Lock()
+	session, over := r.session, r.fenced != 0
+	r.mu.Unlock()
+	if over {
+		for _, c := range r.unsent() {
+			r.finish(c, c.ended(sup.ExitKilled, leaseOver))
+		}
+	}
+	if r.guardian == nil {
+		return
+	}
+	if session != r.loop.told && !over {
+		r.loop.told = session
+		r.send(order{Session: &session}, -1)
+	}
+	queue := r.loop.queue
+	r.loop.queue = nil
+	for _, c := range queue {
+		if c.phase != waiting {
+			continue
+		}
+		if c.spawn.Session != session {
+			r.finish(c, c.ended(sup.ExitKilled, leaseOver))
+			continue
+		}
+		r.loop.last++
+		c.number, c.ready.ID = r.loop.last, r.loop.last
+		r.loop.numbers[c.number] = c
+		if err := r.guardian.send(order{Spawn: &c.ready}, c.output.write); err != nil {
+			r.finish(c, c.initFailed(err.Error()))
+			continue
+		}
+		c.phase, c.ready = sent, spawn{Path: c.ready.Path, Dir: c.ready.Dir}
+		c.output.handedOver()
+		r.work.Go(c.output.pump)
+	}
+}
+
+// unsent are the charges that the guardian does not know.
+func (r *Runner) unsent() (list []*charge) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range r.charges {
+		if c.phase == preparation || c.phase == waiting {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+func (r *Runner) send(o order, fd int) {
+	if err := r.guardian.send(o, fd); err != nil {
+		r.config.Logger.Error("cannot tell the guardian", "error", err)
+	}
+}
+
+func (r *Runner) signal(c *charge, s unix.Signal) {
+	if r.guardian != nil {
+		r.send(order{Signal: &signalling{ID: c.number, Signal: int(s)}}, -1)
+	}
+}
+
+func (r *Runner) onReport(said report) {
+	switch {
+	case r.loop.leaving:
+	case said.Started != nil:
+		r.onStarted(*said.Started)
+	case said.Exit != nil:
+		r.send(order{Acks: []uint64{said.Exit.ID}}, -1)
+		if c := r.loop.numbers[said.Exit.ID]; c != nil {
+			r.mu.Lock()
+			fenced := c.spawn.Session != r.session || r.fenced != 0
+			r.mu.Unlock()
+			r.finish(c, c.exited(syscall.WaitStatus(said.Exit.Status), fenced))
+		}
+	case said.Lapsed != nil:
+		r.mu.Lock()
+		if *said.Lapsed == r.session {
+			r.lapse()
+		}
+		r.mu.Unlock()
+	}
+}
+
+func (r *Runner) onStarted(s started) {
+	c := r.loop.numbers[s.ID]
+	switch {
+	case c == nil:
+	case s.Refused:
+		r.finish(c, c.ended(sup.ExitKilled, leaseOver))
+	case s.Errno != 0:
+		r.finish(c, c.initFailed(cannotStart(syscall.Errno(s.Errno), c.ready.Path, c.ready.Dir)))
+	default:
+		if c.slow != nil {
+			c.slow.Stop()
+		}
+		c.phase = runs
+		r.mu.Lock()
+		c.pid = s.PID
+		r.mu.Unlock()
+		r.tell(agent.Started{Key: c.spawn.Key, Inc: c.spawn.Inc})
+		r.heed(c)
+	}
+}
