@@ -59,11 +59,15 @@ func (s *State) unplaced(u Unplaceable) {
 	}
 	p := u.Problem
 	p.Supervisor, p.Child = u.Key.Supervisor, u.Key.Child
+	reason := pendingReason(&p)
+	if p.Detail == "" {
+		p.Detail = "no node can take it now: " + reason
+	}
 	if !c.Started() {
 		s.startFails(t, c, &p)
 		return
 	}
-	reason := pendingReason(&p)
+	p.Detail = truncate(p.Detail, MaxDetail) + "; the child is pending and starts as soon as a node can take it"
 	if c.PendingReason != reason {
 		c = s.editChild(t, c)
 		c.PendingReason = reason

@@ -69,13 +69,12 @@ func supervisorStopped(h *Supervisor) *sup.Problem {
 	if h.Reason == sup.ReasonMaxRestartsExceeded {
 		return maxRestartsExceeded(h)
 	}
-	state := "has stopped"
+	text := "supervisor %q has stopped (%s); start it again"
 	if h.Status == sup.StatusStopping {
-		state = "is stopping"
+		text = "supervisor %q is stopping (%s); start it again once it has stopped"
 	}
 	return &sup.Problem{
-		Code: sup.CodeSupervisorStopped, Supervisor: h.Name, Reason: h.Reason,
-		Detail: fmt.Sprintf("supervisor %q %s (%s); start it again under this name once it has stopped", h.Name, state, h.Reason),
+		Code: sup.CodeSupervisorStopped, Supervisor: h.Name, Reason: h.Reason, Detail: fmt.Sprintf(text, h.Name, h.Reason),
 	}
 }
 

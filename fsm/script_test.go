@@ -1,0 +1,294 @@
+package fsm
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	sup "github.com/supnode/supnode/supervisor"
+)
+
+var update = flag.Bool("update", false, "write the traces of testdata/*.txt anew")
+
+// TestRules plays the scripts in testdata. A script opens with the story it tells, in lines that begin with #. A line that
+// begins with > is an order of the language below; what follows it is the trace of what it did. -update writes the traces.
+//
+//	nodes N…                          register nodes that have exec
+//	register N [BEHAVIOR…] [id=ID]    register one
+//	down N · leave N · left N         NodeDown, Leave, Left of its session; "session=G.S" names another one
+//	start SUP CHILD… [max=3/5s] [selector=S] [home=N] [once]
+//	add SUP CHILD                     start_child; CHILD is ID[:RESTART][@NODE|@SELECTOR][!BEHAVIOR]
+//	terminate SUP/ID · restart SUP/ID · stop SUP [REASON]
+//	running SUP/ID · ended SUP/ID REASON [DETAIL] · initfailed SUP/ID DETAIL   reports; "inc=G.E" names another incarnation
+//	settle                            nodes do what they are to do, until nothing is outstanding
+//	advance D                         cluster time goes on
+//	leaderless · leader               entries carry no placements · they do, and what wants a node is placed now
+//	reboot                            the state is replaced by its snapshot
+//	bump · released · ttl H TTL · retired TTL
+//	key K ORDER                       ask under this idempotency key; "hash=X" changes what was asked
+//	show · events                     what readers see
+//	order ; order                     in one entry
+func TestRules(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.HasPrefix(string(want), "# ") {
+				t.Fatal("the script does not open with its story")
+			}
+			got := play(t, string(want))
+			if *update {
+				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if d := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got, "\n")); d != "" {
+				t.Errorf("the trace differs (-want +got), run with -update to accept it:\n%s", d)
+			}
+		})
+	}
+}
+
+func play(t *testing.T, text string) string {
+	p := &player{world: newWorld(t)}
+	for line := range strings.Lines(text) {
+		line = strings.TrimRight(line, "\n")
+		switch {
+		case strings.HasPrefix(line, "#"):
+			if p.out.Len() > 0 && !strings.HasSuffix(p.out.String(), "\n\n") && !p.story {
+				p.out.WriteString("\n")
+			}
+			p.story = true
+			p.out.WriteString(line + "\n")
+		case strings.HasPrefix(line, "> "):
+			if p.story {
+				p.out.WriteString("\n")
+			}
+			p.story = false
+			p.out.WriteString(line + "\n")
+			p.do(strings.TrimPrefix(line, "> "))
+		}
+	}
+	return p.out.String()
+}
+
+type player struct {
+	*world
+	out   strings.Builder
+	story bool
+}
+
+func (p *player) printf(format string, args ...any) { fmt.Fprintf(&p.out, format+"\n", args...) }
+
+func (p *player) do(line string) {
+	p.t.Helper()
+	words := strings.Fields(line)
+	switch words[0] {
+	case "nodes":
+		for _, n := range words[1:] {
+			p.trace(p.register(sup.NodeName(n)))
+		}
+	case "settle":
+		for r := p.next(); r != nil; r = p.next() {
+			p.trace(p.apply(Command{Report: r}))
+		}
+	case "advance":
+		d, err := time.ParseDuration(words[1])
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		e := p.entry(Command{Tick: &Tick{}})
+		e.Clock += int64(d)
+		e.Wall += int64(d)
+		p.trace(p.commit(e))
+	case "leaderless":
+		p.placing = false
+	case "leader":
+		p.placing = true
+		p.trace(p.apply(Command{Tick: &Tick{}}))
+	case "reboot":
+		p.reboot()
+	case "show":
+		p.show()
+	case "events":
+		events, _, _ := p.s.Events(0, 1000)
+		for _, e := range events {
+			p.event(e)
+		}
+	default:
+		var commands []Command
+		for order := range strings.SplitSeq(line, " ; ") {
+			commands = append(commands, p.command(strings.Fields(order)))
+		}
+		p.trace(p.apply(commands...))
+	}
+}
+
+// options takes NAME=VALUE and bare flags off the words.
+func options(words []string) (rest []string, opts map[string]string) {
+	opts = map[string]string{}
+	for _, w := range words {
+		if k, v, ok := strings.Cut(w, "="); ok {
+			opts[k] = v
+		} else {
+			rest = append(rest, w)
+		}
+	}
+	return rest, opts
+}
+
+func (p *player) command(words []string) Command {
+	p.t.Helper()
+	words, opts := options(words)
+	request := func(c Command) Command {
+		c.Request = &Request{Key: opts["key"], Hash: []byte("h" + opts["hash"]), Own: opts["own"] != ""}
+		if c.Request.Key == "" {
+			p.keys++
+			c.Request.Key = "k" + strconv.Itoa(p.keys)
+		}
+		return c
+	}
+	if words[0] == "key" {
+		opts["key"], words = words[1], words[2:]
+	}
+	at := func() sup.Key {
+		n, id, _ := strings.Cut(words[1], "/")
+		return key(sup.Name(n), sup.ChildID(id))
+	}
+	switch words[0] {
+	case "register":
+		r := p.registration(sup.NodeName(words[1]), words[2:]...)
+		if id := opts["id"]; id != "" {
+			r.ID = id
+		}
+		if opts["session"] != "" {
+			r.Replaces = p.session("", opts)
+		}
+		return Command{Register: r}
+	case "down":
+		n := sup.NodeName(words[1])
+		return Command{NodeDown: &NodeDown{Node: n, Session: p.session(n, opts), Why: "lease expired"}}
+	case "leave":
+		n := sup.NodeName(words[1])
+		return Command{Leave: &Leave{Node: n, Session: p.session(n, opts)}}
+	case "left":
+		n := sup.NodeName(words[1])
+		return Command{Left: &Left{Node: n, Session: p.session(n, opts)}}
+	case "start":
+		sp := sup.Spec{Name: sup.Name(words[1])}
+		c := &StartSupervisor{Home: sup.NodeName(opts["home"]), Once: opts["once"] != ""}
+		if m, d, ok := strings.Cut(opts["max"], "/"); ok {
+			n, err := strconv.Atoi(m)
+			within, err2 := time.ParseDuration(d)
+			if err != nil || err2 != nil {
+				p.t.Fatal(err, err2)
+			}
+			sp.Intensity = &sup.Intensity{MaxRestarts: n, Within: sup.Of(within)}
+		}
+		if s := opts["selector"]; s != "" {
+			sp.Selector = &sup.Selector{Kind: sup.SelectorKind(s)}
+		}
+		sp.Strategy = sup.Strategy(opts["strategy"])
+		for _, w := range words[2:] {
+			sp.Children = append(sp.Children, childOf(w))
+		}
+		c.Spec = sp.WithDefaults()
+		return request(Command{StartSupervisor: c})
+	case "add":
+		cs := childOf(words[2]).WithDefaults()
+		return request(Command{StartChild: &StartChild{Supervisor: sup.Name(words[1]), Spec: &cs}})
+	case "terminate":
+		return request(Command{TerminateChild: &TerminateChild{Key: at()}})
+	case "restart":
+		return request(Command{RestartChild: &RestartChild{Key: at()}})
+	case "stop":
+		return request(Command{StopSupervisor: &StopSupervisor{Name: sup.Name(words[1]), Reason: strings.Join(words[2:], " ")}})
+	case "running":
+		return Command{Report: &Report{Key: at(), Inc: p.inc(at(), opts), Kind: ReportRunning}}
+	case "ended":
+		return Command{Report: &Report{Key: at(), Inc: p.inc(at(), opts), Kind: ReportEnded, Reason: sup.ExitReason(words[2]), Detail: strings.Join(words[3:], " ")}}
+	case "initfailed":
+		return Command{Report: &Report{Key: at(), Inc: p.inc(at(), opts), Kind: ReportInitFailed, Detail: strings.Join(words[2:], " ")}}
+	case "bump":
+		return Command{Bump: &Bump{Gen: p.s.gen + 1}}
+	case "released":
+		return Command{Released: &Released{Gen: p.s.gen}}
+	case "establish":
+		return Command{Establish: &Establish{Term: p.s.term + 1, Leader: sup.NodeName(words[1])}}
+	case "ttl":
+		h, err := time.ParseDuration(words[1])
+		ttl, err2 := time.ParseDuration(words[2])
+		if err != nil || err2 != nil {
+			p.t.Fatal(err, err2)
+		}
+		return Command{SetTTL: &SetTTL{HeartbeatInterval: int64(h), LeaseTTL: int64(ttl)}}
+	case "retired":
+		ttl, err := time.ParseDuration(words[1])
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		return Command{TTLRetired: &TTLRetired{LeaseTTL: int64(ttl)}}
+	}
+	p.t.Fatalf("unknown order %q", words)
+	return Command{}
+}
+
+// childOf reads ID[:RESTART][@NODE|@SELECTOR][!BEHAVIOR].
+func childOf(w string) sup.ChildSpec {
+	w, behavior, _ := strings.Cut(w, "!")
+	w, where, _ := strings.Cut(w, "@")
+	id, restart, _ := strings.Cut(w, ":")
+	c := sup.ChildSpec{ID: sup.ChildID(id), Behavior: behavior, Restart: sup.Restart(restart)}
+	if behavior == "" {
+		c.Behavior = "exec"
+	}
+	node, fallback, _ := strings.Cut(where, "|")
+	switch {
+	case where == "":
+	case strings.HasPrefix(where, "n"):
+		c.Selector = &sup.Selector{Kind: sup.SelectNode, Node: sup.NodeName(node), Fallback: sup.SelectorKind(fallback)}
+	default:
+		c.Selector = &sup.Selector{Kind: sup.SelectorKind(where)}
+	}
+	return c
+}
+
+func pair(text string) (a, b uint64) {
+	_, _ = fmt.Sscanf(text, "%d.%d", &a, &b)
+	return a, b
+}
+
+func (p *player) session(n sup.NodeName, opts map[string]string) sup.Session {
+	if s := opts["session"]; s != "" {
+		g, q := pair(s)
+		return sup.Session{Gen: g, Seq: q}
+	}
+	if known := p.s.Node(n); known != nil {
+		return known.Session
+	}
+	return sup.Session{}
+}
+
+func (p *player) inc(k sup.Key, opts map[string]string) sup.Incarnation {
+	if s := opts["inc"]; s != "" {
+		g, e := pair(s)
+		return sup.Incarnation{Gen: g, Index: e}
+	}
+	if c := p.s.Child(k); c != nil {
+		return c.Inc
+	}
+	return sup.Incarnation{}
+}
