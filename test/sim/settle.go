@@ -1,0 +1,164 @@
+package sim
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/supnode/supnode/fsm"
+	sup "github.com/supnode/supnode/supervisor"
+)
+
+// settle waits until the cluster is what it should be (I4): by T after the faults, the set that runs is the set wanted, no
+// request is open, and from then on nothing starts any more.
+func (w *World) settle() {
+	l := w.longest()
+	began := w.now
+	limit := began + w.patience(l)
+	quiet := int64(0) // since when all is well
+	var spawns int
+	w.every(50*millisecond, tagWatch, func() bool {
+		why := w.unsettled()
+		switch {
+		case why != "":
+			if quiet > 0 && w.tracing() {
+				w.tell("not settled any more: %s", why)
+			}
+			quiet = 0
+			if w.now > limit {
+				w.fail("I4", "%.1fs after the last fault: %s", float64(w.now-began)/1e9, why)
+			}
+		case quiet == 0:
+			quiet, spawns = w.now, w.stats.Spawns
+		case w.stats.Spawns != spawns:
+			quiet, spawns = w.now, w.stats.Spawns
+			if w.now > limit {
+				w.fail("I4", "something still starts %.1fs after the last fault", float64(w.now-began)/1e9)
+			}
+		case w.now-quiet >= l.Wait()+l.TTL && w.now-began >= 2*l.Wait():
+			w.done = true
+			return false
+		}
+		return true
+	})
+}
+
+// longest is the lease arithmetic of the longest TTL that this history may have seen.
+func (w *World) longest() fsm.Lease {
+	l := w.plan.Settings.Lease()
+	if w.plan.Every[faultSetTTL] > 0 || w.plan.Every[faultRestore] > 0 {
+		l.TTL = w.plan.longestTTL()
+	}
+	return l
+}
+
+// patience is T of I4: what is down boots (4 s), a leader is elected, leases run out once, after a restore W once more or
+// twice, and the open requests of each client's children are carried out.
+func (w *World) patience(l fsm.Lease) int64 {
+	t := 4*second + 2*l.Election() + 3*l.Wait() + 6*second
+	if w.stats.Restores > 0 {
+		t += 3 * l.Wait()
+	}
+	return t
+}
+
+// unsettled says what is not yet as it should be; empty when all is.
+func (w *World) unsettled() string {
+	for _, c := range w.people {
+		if c.open > 0 {
+			return fmt.Sprintf("client %d has %d requests open: %s", c.i, c.open, c.pending())
+		}
+	}
+	chief := w.raft.chief
+	if chief == nil || chief.over || chief.shell == nil {
+		return "there is no leader"
+	}
+	for _, h := range w.hosts {
+		if h.proc == nil {
+			return fmt.Sprintf("%s is down", h.name)
+		}
+	}
+	st := chief.p.rep.state
+	var bad []string
+	note := func(format string, args ...any) { bad = append(bad, fmt.Sprintf(format, args...)) }
+	for n := range st.Nodes() {
+		if n.Status != fsm.MemberUp {
+			note("member %s is %s", n.Name, n.Status)
+		}
+	}
+	if st.Held() {
+		note("the state is held")
+	}
+	wanted := map[sup.Key]bool{}
+	for s := range st.Supervisors() {
+		switch s.Status {
+		case sup.StatusRunning, sup.StatusStopped:
+		default:
+			note("supervisor %s is %s", s.Name, s.Status)
+		}
+	}
+	for _, f := range w.ledger.order {
+		c := st.Child(f.key)
+		if c == nil {
+			if len(f.live) > 0 {
+				note("%s %s runs on %s and is no child", f.key, f.live[0].inc, f.live[0].h.name)
+			}
+			w.checkLost(f, st, note)
+			continue
+		}
+		wanted[f.key] = true
+		switch {
+		case c.Phase == fsm.Running && (len(f.live) != 1 || f.live[0].inc != c.Inc || f.live[0].h.name != c.Node || !f.live[0].inited):
+			note("%s should run as %s on %s, %d lives", f.key, c.Inc, c.Node, len(f.live))
+		case c.Phase == fsm.Running:
+		case c.Phase == fsm.Unplaced && !c.Wants:
+			if len(f.live) > 0 {
+				note("%s %s runs on %s though it is not wanted", f.key, f.live[0].inc, f.live[0].h.name)
+			}
+			if s := st.Supervisor(f.key.Supervisor); s.Status == sup.StatusRunning && (c.Spec.Restart == sup.Permanent || !f.cleanEnd) {
+				note("%s does not run and is not wanted", f.key)
+			}
+		default:
+			note("%s is %s, wants a node: %v", f.key, c.Phase, c.Wants)
+		}
+		if f.gone {
+			w.fail("I2", "%s is in the state after its end was acknowledged", f.key)
+		}
+	}
+	if len(bad) > 8 {
+		bad = append(bad[:8], "…")
+	}
+	return strings.Join(bad, "; ")
+}
+
+// checkLost looks at a child that is not in the state: one whose start was acknowledged and whose end nobody asked for may
+// only be gone if it ended for good by itself, or its supervisor did (I1).
+func (w *World) checkLost(f *fact, st *fsm.State, note func(string, ...any)) {
+	if f.kid == nil || f.kid.belief != present || f.kid.busy || f.kid.f.over {
+		return
+	}
+	s := st.Supervisor(f.key.Supervisor)
+	switch {
+	case s == nil && w.raft.epoch == 0:
+		note("I1: supervisor %s is lost", f.key.Supervisor)
+	case s == nil:
+	case s.Status == sup.StatusStopped || s.Status == sup.StatusStopping:
+		if s.Reason == sup.ReasonMaxRestartsExceeded {
+			w.ledger.stoppedByItself(f.kid.f, &sup.Problem{Code: sup.CodeMaxRestartsExceeded})
+			return
+		}
+		note("I1: supervisor %s is %s (%s), nobody asked for it", s.Name, s.Status, s.Reason)
+	case f.kid.spec.Restart == sup.Permanent || f.kid.spec.Restart == sup.Transient:
+		note("I1: the acknowledged child %s is lost", f.key)
+	}
+}
+
+// pending names a client's open requests.
+func (c *client) pending() string {
+	var out []string
+	for _, k := range c.w.asks {
+		if k.c == c && !k.done && !k.reads {
+			out = append(out, k.key+" "+show(k.cmd))
+		}
+	}
+	return strings.Join(out, ", ")
+}
