@@ -33,6 +33,7 @@ type Round struct {
 	Victims      []string      `json:"victims"`       // nodes, in the order they were hit
 	Failed       []string      `json:"failed"`        // those whose loss the cluster must have declared, once each
 	Pause        bool          `json:"pause"`         // a pause: the register must have refused something
+	Takeover     bool          `json:"takeover"`      // a quorum was left: the wanted set must have run without the victims
 	Affected     []Key         `json:"affected"`      // children that ran on the victims
 	Inject       Instant       `json:"inject"`        //
 	Taken        Instant       `json:"taken"`         // the wanted set ran without the victims; 0 = was not waited for
@@ -50,20 +51,34 @@ type Round struct {
 	RecoveryTime time.Duration `json:"recovery_time"` // Converged - Heal
 }
 
+// Limit is the restart intensity of a supervisor whose windows are to be checked.
+type Limit struct {
+	Max    int           `json:"max"`
+	Within time.Duration `json:"within"`
+}
+
+// Sync is one moment on both clocks, to compare the cluster's wall times with the children's instants.
+type Sync struct {
+	Mono Instant   `json:"mono"`
+	Wall time.Time `json:"wall"`
+}
+
 // History is everything that was seen of one cluster.
 type History struct {
-	Timing  Timing   `json:"timing"`
-	Seed    uint64   `json:"seed"`
-	Rerun   string   `json:"rerun"` // the line that runs it again
-	Nodes   []string `json:"nodes"`
-	Lives   []Life   `json:"lives"`
-	Ops     []Op     `json:"ops"`
-	Actions []Action `json:"actions"`
-	Streams []Stream `json:"streams"`
-	Writes  []Write  `json:"writes"`
-	Rounds  []Round  `json:"rounds"`
-	Around  []string `json:"around,omitempty"`  // connections that went around the link proxies
-	Trouble []string `json:"trouble,omitempty"` // panics in logs and the like
+	Timing  Timing           `json:"timing"`
+	Seed    uint64           `json:"seed"`
+	Rerun   string           `json:"rerun"` // the line that runs it again
+	Nodes   []string         `json:"nodes"`
+	Lives   []Life           `json:"lives"`
+	Ops     []Op             `json:"ops"`
+	Actions []Action         `json:"actions"`
+	Streams []Stream         `json:"streams"`
+	Writes  []Write          `json:"writes"`
+	Rounds  []Round          `json:"rounds"`
+	Limits  map[string]Limit `json:"limits,omitempty"`  // by supervisor
+	Clocks  []Sync           `json:"clocks"`            // at the beginning and at the end
+	Around  []string         `json:"around,omitempty"`  // connections that went around the link proxies
+	Trouble []string         `json:"trouble,omitempty"` // panics in logs and the like
 }
 
 // File is the name of a kept history in its directory.

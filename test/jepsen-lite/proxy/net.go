@@ -113,8 +113,24 @@ func (n *Net) Join() error {
 }
 
 // Around lists the connections to a node's real address that do not come from here: someone knows a way around. It is a
-// look at one moment.
+// look at one moment; only what is seen twice counts, since a connection may end between two files of /proc.
 func (n *Net) Around() ([]string, error) {
+	first, err := n.foreign()
+	if err != nil || len(first) == 0 {
+		return nil, err
+	}
+	second, err := n.foreign()
+	var out []string
+	for inode, text := range second {
+		if _, ok := first[inode]; ok {
+			out = append(out, text)
+		}
+	}
+	slices.Sort(out)
+	return out, err
+}
+
+func (n *Net) foreign() (map[uint64]string, error) {
 	sockets, err := proc.Sockets()
 	if err != nil {
 		return nil, err
@@ -123,12 +139,12 @@ func (n *Net) Around() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var out []string
+	out := make(map[uint64]string)
 	for _, name := range n.names {
 		port := portOf(n.targets[name])
 		for _, s := range sockets {
 			if s.RemotePort == port && s.State == proc.Established && s.Inode != 0 && !mine[s.Inode] {
-				out = append(out, fmt.Sprintf("a connection from port %d to %s's own port %d", s.LocalPort, name, port))
+				out[s.Inode] = fmt.Sprintf("a connection from port %d to %s's own port %d", s.LocalPort, name, port)
 			}
 		}
 	}

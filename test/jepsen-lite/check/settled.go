@@ -1,0 +1,81 @@
+package check
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/supnode/supnode/test/jepsen-lite/history"
+)
+
+// Settled checks I4: from T after the last repair on the set that runs is the set that is wanted, nothing starts any more,
+// the cluster's own list says the same, and every node serves. Where a quorum was left it also ran without the victims in
+// time.
+func Settled(h *history.History) *Verdict {
+	v := &Verdict{Invariant: "I4", About: "what runs is what is wanted, in time, and nothing starts any more"}
+	lives := byChild(h.Lives)
+	for _, r := range h.Rounds {
+		if r.Trouble != "" {
+			continue // Faults reports it
+		}
+		name := fmt.Sprintf("%s, seed %d", r.Fault, r.Seed)
+		if bound := h.Timing.Takeover(); r.Takeover && (r.Taken == 0 || r.Taken.Sub(r.Inject) > bound) {
+			v.violated("%s: the wanted set did not run without %v in %v", name, r.Victims, bound)
+		}
+		if bound := h.Timing.Recovery(); r.Converged == 0 || r.Converged.Sub(r.Heal) > bound {
+			v.violated("%s: the wanted set did not run in %v after the repair", name, bound)
+			continue
+		}
+		for _, n := range r.Down {
+			v.violated("%s: %s does not serve", name, n)
+		}
+		for _, key := range r.Wanted {
+			v.Checked++
+			if why := ended(lives[key], r.Quiet); why != "" {
+				v.violated("%s: %s does not run: %s", name, key, why)
+			}
+		}
+		for _, key := range sortedKeys(lives) {
+			running := 0
+			for _, l := range lives[key] {
+				if l.Start > r.Quiet.From && l.Start <= r.Quiet.To {
+					v.violated("%s: %s started in the quiet time", name, l)
+				}
+				if l.Role == history.Main && l.Last() >= r.Quiet.From && l.Start <= r.Quiet.To {
+					running++
+				}
+			}
+			if wanted := slices.Contains(r.Wanted, key); running > 0 && !wanted {
+				v.violated("%s: %s runs, nobody wants it", name, key)
+			} else if running > 1 {
+				v.violated("%s: %s runs %d times", name, key, running)
+			}
+		}
+		dumped(v, name, r, lives)
+	}
+	return v
+}
+
+// dumped compares the cluster's own list with the records of the children.
+func dumped(v *Verdict, name string, r history.Round, lives map[history.Key][]history.Life) {
+	seen := make(map[history.Key]bool)
+	for _, c := range r.Dump {
+		if c.Status != "running" {
+			continue
+		}
+		if seen[c.Key] {
+			v.violated("%s: the cluster lists %s twice", name, c.Key)
+		}
+		seen[c.Key] = true
+		i := slices.IndexFunc(lives[c.Key], func(l history.Life) bool { return l.Incarnation == c.Incarnation && l.Last() >= r.Quiet.From })
+		if i < 0 {
+			v.violated("%s: the cluster says that %s runs on %s as incarnation %d, its records do not", name, c.Key, c.Node, c.Incarnation)
+		} else if n := lives[c.Key][i].Node; n != c.Node {
+			v.violated("%s: the cluster says that %s runs on %s, it runs on %s", name, c.Key, c.Node, n)
+		}
+	}
+	for _, key := range r.Wanted {
+		if !seen[key] {
+			v.violated("%s: the cluster does not list %s as running", name, key)
+		}
+	}
+}
