@@ -159,7 +159,7 @@ func (cl *caller) run() {
 		close(cl.ready)
 		return
 	}
-	cl.f = newFramed(c, cl.port.cfg.WriteTimeout)
+	cl.f = newFramed(c)
 	cl.mu.Lock()
 	cl.idle = time.AfterFunc(idleCaller, cl.closeIfIdle)
 	cl.mu.Unlock()
@@ -209,7 +209,7 @@ func (cl *caller) roundTrip(ctx context.Context, req *request) (*response, error
 	cl.idle.Stop()
 	cl.mu.Unlock()
 
-	frame, err := encodeFrame(callFrame{ID: id, Request: req}, MaxFrame)
+	frame, err := encodeFrame(callFrame{ID: id, Request: req}, cl.f.limit)
 	if err != nil {
 		cl.drop(id)
 		return nil, err

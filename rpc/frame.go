@@ -69,18 +69,25 @@ type framed struct {
 	buf     bytes.Buffer  // of the reader
 	writing chan struct{} // holds a token while a frame is being written: a lock that may be held across a write
 	timeout time.Duration // for each writeChunk
+	limit   int           // of a frame
 
 	closeOnce sync.Once
 	closed    chan struct{}
 }
 
-func newFramed(c *conn, timeout time.Duration) *framed {
-	return &framed{conn: c, r: bufio.NewReader(c), writing: make(chan struct{}, 1), timeout: timeout, closed: make(chan struct{})}
+func newFramed(c *conn) *framed {
+	return &framed{conn: c, r: bufio.NewReader(c), writing: make(chan struct{}, 1), timeout: c.port.cfg.WriteTimeout,
+		limit: c.port.maxFrame, closed: make(chan struct{})}
 }
 
 // read decodes the next frame into v.
 func (f *framed) read(v any) error {
-	b, err := readFrame(f.r, &f.buf, MaxFrame)
+	select {
+	case <-f.closed:
+		return ErrClosed
+	default:
+	}
+	b, err := readFrame(f.r, &f.buf, f.limit)
 	if err != nil {
 		return f.because(err)
 	}
@@ -116,8 +123,9 @@ func (f *framed) writeHeld(frame []byte) (begun bool, err error) {
 			_, err = f.conn.Write(frame[:n])
 		}
 		if err != nil {
+			err = f.because(err)
 			f.close()
-			return true, f.because(err)
+			return true, err
 		}
 		frame = frame[n:]
 	}

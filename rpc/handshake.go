@@ -210,6 +210,7 @@ func (p *Port) refuse(c *conn, r reply) {
 func (p *Port) tlsFailed(c *conn, from string, err error) {
 	var rec tls.RecordHeaderError
 	switch {
+	case p.ctx.Err() != nil: // the port closes
 	case errors.As(err, &rec) && rec.Conn != nil && string(rec.RecordHeader[:len(magic)]) == magic:
 		p.rejections.log(p.log, "refused a node that speaks plain text: this node has rpc.tls", "from", from)
 		c.Conn = c.raw

@@ -66,6 +66,7 @@ type Port struct {
 	ctx      context.Context // ends with Close
 	cancel   context.CancelFunc
 	tasks    sync.WaitGroup
+	maxFrame int           // MaxFrame, less in tests
 	handlers chan struct{} // a token per call being handled
 	calls    chan struct{} // a token per call under way
 
@@ -102,7 +103,7 @@ func Open(cfg Config) (*Port, error) {
 	cfg.HandshakeTimeout = orDefault(cfg.HandshakeTimeout, DefaultHandshakeTimeout)
 	cfg.WriteTimeout = orDefault(cfg.WriteTimeout, DefaultWriteTimeout)
 	cfg.BindWait = orDefault(cfg.BindWait, DefaultBindWait)
-	p := &Port{cfg: cfg, log: cfg.Logger, conns: map[*conn]struct{}{}, methods: map[string]Handler{},
+	p := &Port{cfg: cfg, log: cfg.Logger, maxFrame: MaxFrame, conns: map[*conn]struct{}{}, methods: map[string]Handler{},
 		callers: map[target]*caller{}, handlers: make(chan struct{}, MaxHandlers), calls: make(chan struct{}, MaxCalls)}
 	if !validNode(cfg.Node) {
 		return nil, fmt.Errorf("node.name %q: a node name matches [a-z0-9-]{1,63}", cfg.Node)

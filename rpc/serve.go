@@ -12,7 +12,7 @@ import (
 
 // serveCalls answers the requests of one connection until it ends, then waits for its handlers.
 func (p *Port) serveCalls(c *conn, from sup.NodeName) {
-	s := &callServer{port: p, from: from, f: newFramed(c, p.cfg.WriteTimeout), running: map[uint64]context.CancelFunc{}}
+	s := &callServer{port: p, from: from, f: newFramed(c), running: map[uint64]context.CancelFunc{}}
 	ctx, cancel := context.WithCancel(p.ctx)
 	defer s.tasks.Wait()
 	defer cancel()
@@ -122,10 +122,10 @@ func failure(err error) *response {
 }
 
 func (s *callServer) respond(id uint64, r *response) error {
-	frame, err := encodeFrame(callFrame{ID: id, Response: r}, MaxFrame)
+	frame, err := encodeFrame(callFrame{ID: id, Response: r}, s.f.limit)
 	if errors.Is(err, ErrFrameTooLarge) {
 		// The request was carried out; only its answer cannot travel.
-		frame, err = encodeFrame(callFrame{ID: id, Response: failure(fmt.Errorf("%w: the answer: %w", ErrOutcomeUnknown, err))}, MaxFrame)
+		frame, err = encodeFrame(callFrame{ID: id, Response: failure(fmt.Errorf("%w: the answer: %w", ErrOutcomeUnknown, err))}, s.f.limit)
 	}
 	if err != nil {
 		return err

@@ -21,7 +21,7 @@ type SyncConn struct {
 }
 
 func newSyncConn(p *Port, c *conn, peer sup.NodeName) *SyncConn {
-	return &SyncConn{f: newFramed(c, p.cfg.WriteTimeout), port: p, peer: peer}
+	return &SyncConn{f: newFramed(c), port: p, peer: peer}
 }
 
 // DialSync opens a sync stream to node to, at addr. When that node is not the leader the error is a *NotLeader, which
@@ -61,7 +61,7 @@ func (s *SyncConn) SendToAgent(m ToAgent) error {
 }
 
 func (s *SyncConn) send(m any) error {
-	b, err := encodeFrame(m, MaxFrame)
+	b, err := encodeFrame(m, s.f.limit)
 	if err != nil {
 		return err
 	}
