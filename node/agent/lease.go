@@ -82,18 +82,15 @@ func (m *Machine) live() bool {
 // period is H.
 func (m *Machine) period() int64 { return max(m.h, 1e6) }
 
-// fence is the first thing of every turn: a lease that is over stops everything, and what has not confirmed its end by
-// deadline + F ends with the process (A3).
+// fence is the first thing of every turn: a lease that is over stops everything (A3).
 func (m *Machine) fence() {
 	if m.deadline != 0 && m.now >= m.deadline && !m.mutant(NoSelfFence) {
 		m.lapse("the lease was not renewed in time")
 	}
-	if m.fenced > 0 && m.now >= m.exitAt {
-		m.end(Exit{Why: "children did not stop within the fence budget of a lease that is over"})
-	}
 }
 
 // lapse ends the session for good: everything of it stops at once, and no later grant, spawn or stop is for it (A3, A4).
+// What has not confirmed its end by deadline + F ends with the process.
 //
 // A process that notices its deadline late, because it was stopped or the host slept, has half of F from then on to learn
 // what its guardian has confirmed meanwhile; noticed within δ (= F/2) that is no more than deadline + F.

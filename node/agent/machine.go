@@ -97,8 +97,9 @@ func (m *Machine) Step(ev Event, now Instant) []Action {
 	if tick || !m.mutant(FenceNotFirst) {
 		m.fence()
 	}
-	if !m.over {
-		m.handle(ev)
+	m.handle(ev)
+	if m.fenced > 0 && m.now >= m.exitAt && !m.over {
+		m.end(Exit{Why: "children did not stop within the fence budget of a lease that is over"})
 	}
 	if !m.over {
 		m.act()
