@@ -117,6 +117,7 @@ func (w *warden) end() {
 			break
 		}
 		w.sweep()
+		w.flush() // supnode may be there and only want no more
 		w.waitForChild()
 	}
 	unix.Close(fdListener)

@@ -31,10 +31,7 @@ func (r *Runner) Lease(l agent.Lease) {
 		r.lapse()
 		return
 	}
-	if !r.alarmSet {
-		r.alarmSet = true
-		r.alarm.set(r.secondFenceAt())
-	}
+	r.setAlarm()
 }
 
 // Fence kills everything at once; nothing starts before the lease of another session.
@@ -64,8 +61,15 @@ func (r *Runner) over() {
 	if _, err := setTimer(r.timer, 0); err != nil {
 		r.config.Logger.Error("cannot fire the guardian's timer", "error", err)
 	}
-	r.alarmSet = true
-	r.alarm.set(r.secondFenceAt())
+	r.setAlarm()
+}
+
+// setAlarm makes sure that the second fence is looked at in time. While leases are renewed it is looked at once a lease.
+func (r *Runner) setAlarm() {
+	if at := r.secondFenceAt(); r.alarmAt == 0 || at < r.alarmAt {
+		r.alarmAt = at
+		r.alarm.set(at)
+	}
 }
 
 // secondFenceAt is the instant at which what the guardian has not confirmed is killed by this process: half the fence budget
@@ -93,6 +97,7 @@ func (r *Runner) checkFence() {
 		at += int64(reportGrace)
 	}
 	if now() < at {
+		r.alarmAt = at
 		r.alarm.set(at)
 		return
 	}
@@ -104,13 +109,14 @@ func (r *Runner) checkFence() {
 	}
 	switch {
 	case len(left) == 0 || r.guardian == nil:
-		r.alarmSet, r.overdue = false, false
+		r.alarmAt, r.overdue = 0, false
 	case !r.overdue:
 		r.overdue = true
-		r.alarm.set(now() + int64(reportGrace))
+		r.alarmAt = now() + int64(reportGrace)
+		r.alarm.set(r.alarmAt)
 	default:
 		r.config.Logger.Error("the guardian did not confirm the end of its commands in time; killing them and it", "commands", len(left))
-		r.alarmSet, r.overdue = false, false
+		r.alarmAt, r.overdue = 0, false
 		r.killBehind(left)
 	}
 }

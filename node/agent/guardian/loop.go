@@ -61,10 +61,9 @@ func stoppedTimer() *time.Timer {
 }
 
 // run owns the charges and the guardian.
-func (r *Runner) run(g *guardian) {
+func (r *Runner) run() {
 	defer close(r.done)
 	defer r.leave()
-	r.follow(g)
 	for {
 		var reports chan report
 		if r.guardian != nil {
@@ -244,18 +243,19 @@ func (r *Runner) send(o order, fd int) {
 }
 
 func (r *Runner) signal(c *charge, s unix.Signal) {
-	if r.guardian != nil {
+	if r.guardian != nil && !r.loop.leaving {
 		r.send(order{Signal: &signalling{ID: c.number, Signal: int(s)}}, -1)
 	}
 }
 
 func (r *Runner) onReport(said report) {
 	switch {
-	case r.loop.leaving:
 	case said.Started != nil:
 		r.onStarted(*said.Started)
 	case said.Exit != nil:
-		r.send(order{Acks: []uint64{said.Exit.ID}}, -1)
+		if !r.loop.leaving {
+			r.send(order{Acks: []uint64{said.Exit.ID}}, -1)
+		}
 		if c := r.loop.numbers[said.Exit.ID]; c != nil {
 			r.mu.Lock()
 			fenced := c.spawn.Session != r.session || r.fenced != 0

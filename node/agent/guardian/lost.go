@@ -127,7 +127,7 @@ func (r *Runner) depart() (gone bool) {
 	r.loop.relaunch.Stop()
 	if r.guardian != nil && !r.loop.leaving {
 		r.loop.leaving = true
-		r.guardian.conn.Close() // its order to clear away
+		_ = r.guardian.conn.CloseWrite() // its order to clear away; what it still says is read
 		r.loop.patience.Reset(closeWithin)
 	}
 	return r.guardian == nil && !r.loop.busy

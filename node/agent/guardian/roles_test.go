@@ -21,6 +21,7 @@ import (
 
 // The test binary plays every part: the guardian, a supnode that can be killed, and commands that are hard to get rid of.
 func TestMain(m *testing.M) {
+	os.Setenv("GORACE", "atexit_sleep_ms=0") // a guardian's exit is not to take a second
 	RunIfGuardian()
 	role, argument, _ := strings.Cut(os.Getenv("ROLE"), ":")
 	switch role {

@@ -78,8 +78,8 @@ type Runner struct {
 	fence    int64         // F
 	fenced   agent.Instant // since when the session is over; 0 = it isn't
 	lapsed   bool          // to be told to the sink
-	alarmSet bool
-	overdue  bool // the alarm went off and what is left has one more grace
+	alarmAt  agent.Instant // when the second fence is looked at; 0 = not at all
+	overdue  bool          // the alarm went off and what is left has one more grace
 	closing  bool
 	charges  map[id]*charge // bounded by maxCommands
 	fresh    []*charge      // spawned and not seen by the goroutine
@@ -126,8 +126,9 @@ func Start(c Config, sink func(agent.Event)) (*Runner, error) {
 		charges: map[id]*charge{},
 	}
 	r.loop.make()
+	r.follow(g)
 	r.work.Go(r.watchFence)
-	go r.run(g)
+	go r.run()
 	return r, nil
 }
 
