@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"testing"
 
 	sup "github.com/supnode/supnode/supervisor"
 )
@@ -13,7 +12,7 @@ import (
 // world plays leader, nodes and clients around a State: it makes entries, and with placing set it proposes nodes in the
 // same entry, as a leader does.
 type world struct {
-	t       testing.TB
+	t       tb
 	s       *State
 	placing bool
 	draw    uint64
@@ -22,12 +21,19 @@ type world struct {
 	last    Applied
 }
 
+// tb is what testing.T and rapid.T have in common.
+type tb interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
 const (
 	testWall  = int64(1_700_000_000e9)
 	testClock = int64(1_000e9)
 )
 
-func newWorld(t testing.TB) *world {
+func newWorld(t tb) *world {
 	w := &world{t: t, s: New(), placing: true}
 	w.apply(Command{Bootstrap: &Bootstrap{Cluster: "c", Settings: Settings{
 		HeartbeatInterval: 500e6, LeaseTTL: 3e9, FastFailover: "off", EventHistory: 1 << 20,
@@ -241,7 +247,7 @@ func (w *world) reboot() {
 	}
 }
 
-func snapshot(t testing.TB, s *State) []byte {
+func snapshot(t tb, s *State) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	if _, err := s.Capture().WriteTo(&b); err != nil {

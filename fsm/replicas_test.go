@@ -1,0 +1,398 @@
+package fsm
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"testing"
+
+	sup "github.com/supnode/supnode/supervisor"
+	"pgregory.net/rapid"
+)
+
+// TestReplicasAgree applies thousands of random, mostly valid commands of every type, in batches, to three replicas: one
+// straight, one that decodes the log by itself, and one that is replaced by a restored snapshot again and again. Their
+// snapshots are the same bytes, and Check holds after every entry.
+func TestReplicasAgree(t *testing.T) {
+	seen := tally{}
+	rapid.Check(t, func(rt *rapid.T) {
+		g := &generator{world: newWorld(rt), rt: rt, seen: seen}
+		g.world.s.settings.EventHistory = 4 << 10
+		g.register("n1")
+		second, third := copyOf(rt, g.s), copyOf(rt, g.s)
+		for i := range 150 {
+			applied := g.step()
+			g.count(applied)
+			for _, replica := range []*State{second, third} {
+				e, err := Decode(g.log[len(g.log)-1])
+				if err != nil {
+					rt.Fatal(err)
+				}
+				got := replica.Apply(g.s.index, e)
+				if a, b := fmt.Sprintf("%+v", applied.Changed), fmt.Sprintf("%+v", got.Changed); a != b {
+					rt.Fatalf("entry %d changed %s on one replica and %s on another", g.s.index, a, b)
+				}
+			}
+			// Each history compares at its own indexes, so that together they restore after every kind of entry.
+			if i%5 == int(g.draw)%5 {
+				want := snapshot(rt, g.s)
+				if !bytes.Equal(want, snapshot(rt, second)) {
+					rt.Fatalf("entry %d: two replicas differ", g.s.index)
+				}
+				if !bytes.Equal(want, snapshot(rt, third)) {
+					rt.Fatalf("entry %d: a replica that was restored before differs", g.s.index)
+				}
+				third = copyOf(rt, third)
+				if !bytes.Equal(want, snapshot(rt, third)) {
+					rt.Fatalf("entry %d: snapshot and restore change the state", g.s.index)
+				}
+				if a, b := seats(g.s), seats(third); a != b {
+					rt.Fatalf("entry %d: lists differ after a restore:\n%s\n%s", g.s.index, a, b)
+				}
+			}
+		}
+	})
+	if t.Failed() {
+		return
+	}
+	seen.assert(t)
+}
+
+// tally counts commands by type and result, and situations.
+type tally map[string]int
+
+func (c tally) assert(t *testing.T) {
+	t.Logf("%v", c)
+	if c["commands"] < 10_000 {
+		t.Errorf("only %d commands were applied", c["commands"])
+	}
+	if valid := c["valid"]; valid*100 < 65*c["commands"] {
+		t.Errorf("only %d of %d commands were valid", valid, c["commands"])
+	}
+	for _, kind := range []string{
+		"Bootstrap", "Establish", "Tick", "Register", "NodeDown", "Leave", "Left", "Report", "SetTTL", "TTLRetired", "Bump", "Released",
+		"StartSupervisor", "StopSupervisor", "StartChild", "TerminateChild", "RestartChild",
+		"op starting", "op stopping", "op undoing a start", "queue", "held", "stop owed", "stopped", "slot Unplaced", "slot Placed", "slot Running",
+		"slot Stopping", "wants", "pending reason", "exited", "lost at start", "window", "request completed later", "migrated", "intensity exceeded",
+	} {
+		if c[kind] < 20 && kind != "Bootstrap" {
+			t.Errorf("%q was seen only %d times", kind, c[kind])
+		}
+	}
+}
+
+func copyOf(t tb, s *State) *State {
+	c, err := Restore(bytes.NewReader(snapshot(t, s)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// seats prints what is derived from the records, in its order.
+func seats(s *State) string {
+	var b bytes.Buffer
+	for c := range s.Wanting() {
+		fmt.Fprint(&b, c.Key, " ")
+	}
+	for n := range s.Nodes() {
+		fmt.Fprint(&b, n.Name, ":")
+		for c := range s.On(n.Name) {
+			fmt.Fprint(&b, c.Key, " ")
+		}
+	}
+	fmt.Fprint(&b, s.stopped, s.running, s.history.size)
+	for h := range s.Supervisors() {
+		i, _ := s.Info(h.Name)
+		fmt.Fprintf(&b, "%s %v %v ", h.Name, i.ChildrenByNode, s.Counts(h.Name))
+	}
+	return b.String()
+}
+
+// generator draws entries that fit the state.
+type generator struct {
+	*world
+	rt    *rapid.T
+	seen  tally
+	past  []Command // requests that were asked before
+	ended []Report  // reports of incarnations that are gone
+}
+
+func (g *generator) n(label string, n int) int { return rapid.IntRange(0, n-1).Draw(g.rt, label) }
+
+func pick[T any](g *generator, label string, from []T) T { return from[g.n(label, len(from))] }
+
+func (g *generator) step() Applied {
+	commands := make([]Command, 0, 4)
+	for range 1 + g.n("batch", 10)/6 + g.n("more", 10)/8 {
+		commands = append(commands, g.draws())
+	}
+	g.placing = g.n("placing", 10) < 8
+	e := g.entry(commands...)
+	e.Clock += int64(g.n("ms", 800)) * 1e6
+	if g.n("clock", 60) == 0 {
+		e.Clock += 601e9
+	}
+	e.Wall = testWall + e.Clock
+	if g.n("bogus", 20) == 0 && g.s.trees.len() > 0 { // a placement that may no longer fit
+		if slots := g.slots(func(*Child) bool { return true }); len(slots) > 0 {
+			if nodes := g.nodes(func(*Node) bool { return true }); len(nodes) > 0 {
+				n := pick(g, "node", nodes)
+				e.Placements = append(e.Placements, Placement{Key: pick(g, "slot", slots).Key, Node: n.Name, Session: n.Session})
+			}
+		}
+	}
+	for _, c := range commands {
+		if c.Request != nil && len(g.past) < 100 {
+			g.past = append(g.past, c)
+		}
+		if c.Report != nil && len(g.ended) < 100 {
+			g.ended = append(g.ended, *c.Report)
+		}
+	}
+	a := g.commit(e)
+	for i, r := range a.Results {
+		g.seen["commands"]++
+		if r.Status == OK || r.Status == Pending {
+			g.seen["valid"]++
+			g.seen[kindOf(commands[i])]++
+		}
+	}
+	return a
+}
+
+// draws draws one command that fits the state, or now and then one that does not.
+func (g *generator) draws() Command {
+	held := g.slots(func(c *Child) bool { return c.Phase != Unplaced })
+	// A report is most of what a log holds.
+	if len(held) > 0 && g.n("kind", 100) < 50 {
+		return Command{Report: g.report(held)}
+	}
+	up := g.nodes(func(n *Node) bool { return n.Status == MemberUp })
+	switch k := g.n("kind", 100); {
+	case g.s.held && k < 25:
+		return Command{Released: &Released{Gen: g.s.gen}}
+	case k < 3 && len(g.past) > 0:
+		return pick(g, "past", g.past)
+	case k < 5 && len(g.ended) > 0:
+		r := pick(g, "ended", g.ended)
+		return Command{Report: &r}
+	case k < 6:
+		return Command{Bump: &Bump{Gen: g.s.gen + 1}}
+	case k < 9:
+		return Command{Tick: &Tick{}}
+	case k < 11:
+		return Command{Establish: &Establish{Term: g.s.term + 1, Leader: pick(g, "leader", nodeNames)}}
+	case k < 14:
+		return Command{SetTTL: &SetTTL{HeartbeatInterval: 100e6, LeaseTTL: int64(1+g.n("ttl", 5)) * 1e9}}
+	case k < 16 && g.s.retiring != 0:
+		return Command{TTLRetired: &TTLRetired{LeaseTTL: g.s.retiring}}
+	case k < 19 && len(up) > 1:
+		n := pick(g, "node", up)
+		return Command{NodeDown: &NodeDown{Node: n.Name, Session: n.Session, Why: "lease expired"}}
+	case k < 22 && len(up) > 1:
+		n := pick(g, "node", up)
+		return Command{Leave: &Leave{Node: n.Name, Session: n.Session}}
+	case k < 26:
+		if draining := g.nodes(func(n *Node) bool { return n.Status == MemberDraining }); len(draining) > 0 {
+			n := pick(g, "node", draining)
+			return Command{Left: &Left{Node: n.Name, Session: n.Session}}
+		}
+	case k < 27:
+		return Command{Bootstrap: &Bootstrap{Cluster: "other"}}
+	case k < 40 && len(up) < 3 || k < 29:
+		return Command{Register: g.registration(g.joins())}
+	}
+	return g.asks()
+}
+
+var nodeNames = []sup.NodeName{"n1", "n2", "n3", "n4"}
+
+// joins is a node that is not up, else any.
+func (g *generator) joins() sup.NodeName {
+	var out []sup.NodeName
+	for _, n := range nodeNames {
+		if known := g.s.Node(n); known == nil || !known.Live() {
+			out = append(out, n)
+		}
+	}
+	if len(out) == 0 {
+		out = nodeNames
+	}
+	return pick(g, "joins", out)
+}
+
+func (g *generator) report(held []*Child) *Report {
+	// What has been placed longest is reported first, mostly.
+	c := held[0]
+	if g.n("any slot", 3) == 0 {
+		c = pick(g, "slot", held)
+	}
+	r := &Report{Key: c.Key, Inc: c.Inc, Kind: ReportEnded, Detail: "d"}
+	k := g.n("report", 100)
+	switch {
+	case c.Phase == Placed && k < 75:
+		r.Kind = ReportRunning
+	case c.Phase == Placed && k < 85:
+		r.Kind = ReportInitFailed
+	default:
+		r.Reason = pick(g, "reason", []sup.ExitReason{
+			sup.ExitNormal, sup.ExitShutdown, sup.ExitKilled, sup.ExitError, sup.ExitNormal, sup.ExitError, sup.ExitNodeDown,
+		})
+	}
+	return r
+}
+
+// asks draws a request of a client.
+func (g *generator) asks() Command {
+	g.keys++
+	c := Command{Request: &Request{Key: fmt.Sprintf("k%d", g.keys), Hash: []byte("h"), Own: g.n("own", 2) == 0}}
+	if g.n("keyless", 20) == 0 {
+		c.Request = nil
+	}
+	var alive []sup.Name
+	for h := range g.s.Supervisors() {
+		if h.Status == sup.StatusRunning || h.Status == sup.StatusStarting {
+			alive = append(alive, h.Name)
+		}
+	}
+	children := g.slots(func(c *Child) bool { return slices.Contains(alive, c.Key.Supervisor) })
+	switch k := g.n("ask", 100); {
+	case len(alive) == 0 || k < 14 && len(alive) < 4:
+		sp := sup.Spec{
+			Name:      pick(g, "name", []sup.Name{"a", "b", "c", "d", "e", "f"}),
+			Selector:  g.selector(),
+			Intensity: &sup.Intensity{MaxRestarts: g.n("max", 4), Within: sup.Duration(1+g.n("within", 5)) * 1e9},
+		}
+		for i := range g.n("children", 5) {
+			sp.Children = append(sp.Children, g.child(sup.ChildID(fmt.Sprintf("w%d", i))))
+		}
+		c.StartSupervisor = &StartSupervisor{Spec: sp.WithDefaults(), Home: pick(g, "home", nodeNames), Once: g.n("once", 10) == 0}
+	case k < 22:
+		c.StopSupervisor = &StopSupervisor{Name: pick(g, "name", alive)}
+	case k < 50 || len(children) == 0:
+		cs := g.child(sup.ChildID(fmt.Sprintf("x%d", g.n("id", 30)))).WithDefaults()
+		c.StartChild = &StartChild{Supervisor: pick(g, "name", alive), Spec: &cs}
+	case k < 75:
+		c.TerminateChild = &TerminateChild{Key: pick(g, "child", children).Key}
+	default:
+		c.RestartChild = &RestartChild{Key: pick(g, "child", children).Key}
+	}
+	return c
+}
+
+func (g *generator) child(id sup.ChildID) sup.ChildSpec {
+	c := sup.ChildSpec{ID: id, Behavior: "exec", Restart: pick(g, "restart", []sup.Restart{sup.Permanent, sup.Permanent, sup.Transient, sup.Temporary})}
+	switch g.n("selector", 6) {
+	case 0:
+		c.Selector = g.selector()
+	case 1:
+		c.Selector = sup.OnNode(pick(g, "pin", nodeNames))
+	}
+	if g.n("behavior", 25) == 0 {
+		c.Behavior = "reports"
+	}
+	return c
+}
+
+func (g *generator) selector() *sup.Selector {
+	return pick(g, "selector", []*sup.Selector{
+		sup.LocalFirst, sup.RoundRobin, sup.LeastLoaded, sup.Random,
+		{Kind: sup.SelectNode, Node: "n1", Fallback: sup.SelectRoundRobin},
+	})
+}
+
+func (g *generator) slots(keep func(*Child) bool) []*Child {
+	var all []*Child
+	for t := range g.s.trees.all() {
+		for c := range t.children.all() {
+			if keep(c) {
+				all = append(all, c)
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(a, b *Child) int { return int(a.Seat) - int(b.Seat) })
+	return all
+}
+
+func (g *generator) nodes(keep func(*Node) bool) []*Node {
+	var all []*Node
+	for n := range g.s.Nodes() {
+		if keep(n) {
+			all = append(all, n)
+		}
+	}
+	return all
+}
+
+// count notes which situations the state is in.
+func (g *generator) count(a Applied) {
+	saw := func(what string, yes bool) {
+		if yes {
+			g.seen[what]++
+		}
+	}
+	for t := range g.s.trees.all() {
+		saw("op starting", t.head.starting())
+		saw("op stopping", t.head.stopping())
+		saw("op undoing a start", t.head.stopping() && t.head.Op.Remove)
+		saw("queue", len(t.head.Queue) > 0)
+		saw("stopped", t.head.Status == sup.StatusStopped)
+		saw("intensity exceeded", t.head.Reason == sup.ReasonMaxRestartsExceeded)
+		saw("window", len(t.head.Stamps) > 1)
+		for c := range t.children.all() {
+			g.seen["slot "+map[Phase]string{Unplaced: "Unplaced", Placed: "Placed", Running: "Running", Stopping: "Stopping"}[c.Phase]]++
+			saw("wants", c.Wants)
+			saw("stop owed", c.Phase == Unplaced && c.Why != 0)
+			saw("pending reason", c.PendingReason != "")
+			saw("exited", c.Status(g.s.clock) == sup.StatusExited)
+			saw("lost at start", c.Lost > 0)
+		}
+	}
+	saw("held", g.s.held)
+	for _, c := range a.Completed {
+		saw("request completed later", !slices.ContainsFunc(a.Results, func(r Result) bool { return r.Outcome == c.Outcome }))
+	}
+	events, _, _ := g.s.Events(max(a.LastEvent, 20)-20, 100)
+	for _, e := range events {
+		saw("migrated", e.Index == a.Index && e.Type == sup.EventChildMigrated)
+	}
+}
+
+func kindOf(c Command) string {
+	switch {
+	case c.Bootstrap != nil:
+		return "Bootstrap"
+	case c.Establish != nil:
+		return "Establish"
+	case c.Tick != nil:
+		return "Tick"
+	case c.Register != nil:
+		return "Register"
+	case c.NodeDown != nil:
+		return "NodeDown"
+	case c.Leave != nil:
+		return "Leave"
+	case c.Left != nil:
+		return "Left"
+	case c.Report != nil:
+		return "Report"
+	case c.SetTTL != nil:
+		return "SetTTL"
+	case c.TTLRetired != nil:
+		return "TTLRetired"
+	case c.Bump != nil:
+		return "Bump"
+	case c.Released != nil:
+		return "Released"
+	case c.StartSupervisor != nil:
+		return "StartSupervisor"
+	case c.StopSupervisor != nil:
+		return "StopSupervisor"
+	case c.StartChild != nil:
+		return "StartChild"
+	case c.TerminateChild != nil:
+		return "TerminateChild"
+	}
+	return "RestartChild"
+}
