@@ -159,6 +159,9 @@ func (r *raftLog) elect(p *process) {
 		}
 	}
 	w.tell("%s is elected for term %d, inherits %d", p.h.name, l.term, len(l.tail))
+	for _, q := range l.tail {
+		q.ready = w.now
+	}
 	p.lead, r.chief, r.good = l, l, w.now
 	r.append(l, &proposal{by: l})
 	p.post(w.upTo(5*millisecond), tagRaft, sourceRaft, l.begin)
