@@ -20,6 +20,7 @@ type charge struct {
 	stopIn  int64  // with this timeout, -1 = infinity
 	kill    string // Kill was called, or the timeout is over: the detail of its exit
 	tooSlow bool   // its init_timeout is over
+	handed  bool   // the guardian was told to start it
 	pid     int    // of its process once it runs
 
 	// Of the runner's goroutine.

@@ -50,7 +50,11 @@ func (w *warden) spawn(s *spawn, fds []int) {
 		w.tell(report{Started: &started{ID: s.ID, Refused: true}})
 		return
 	}
-	if len(fds) != 1 || len(w.commands) >= maxCommands {
+	if len(fds) != 1 { // the kernel drops descriptors that a process has no room for
+		w.tell(report{Started: &started{ID: s.ID, Errno: int(unix.EMFILE)}})
+		return
+	}
+	if len(w.commands) >= 2*maxCommands { // as many that run, and as many exits to be acknowledged
 		w.tell(report{Started: &started{ID: s.ID, Errno: int(unix.EAGAIN)}})
 		return
 	}

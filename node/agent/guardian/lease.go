@@ -101,33 +101,33 @@ func (r *Runner) checkFence() {
 		r.alarm.set(at)
 		return
 	}
-	var left []int
+	left := 0
 	for _, c := range r.charges {
-		if c.pid != 0 {
-			left = append(left, c.pid)
+		if c.handed {
+			left++
 		}
 	}
 	switch {
-	case len(left) == 0 || r.guardian == nil:
+	case left == 0 || r.guardian == nil:
 		r.alarmAt, r.overdue = 0, false
 	case !r.overdue:
 		r.overdue = true
 		r.alarmAt = now() + int64(reportGrace)
 		r.alarm.set(r.alarmAt)
 	default:
-		r.config.Logger.Error("the guardian did not confirm the end of its commands in time; killing them and it", "commands", len(left))
+		r.config.Logger.Error("the guardian did not confirm the end of its commands in time; killing them and it", "commands", left)
 		r.alarmAt, r.overdue = 0, false
-		r.killBehind(left)
+		r.killBehind()
 	}
 }
 
 // killBehind kills commands by their groups behind the guardian's back, and then the guardian. A number is that of a command
 // as long as the guardian has not reaped it.
-func (r *Runner) killBehind(pids []int) {
+func (r *Runner) killBehind() {
 	if r.config.Isolation == Group { // else the numbers are of another namespace, and all dies with the guardian
-		for _, pid := range pids {
-			if s, alive := readStat(pid); alive && s.parent == r.guardian.pid {
-				_ = unix.Kill(-pid, unix.SIGKILL)
+		for _, c := range r.charges {
+			if s, alive := readStat(c.pid); c.pid != 0 && alive && s.parent == r.guardian.pid {
+				_ = unix.Kill(-c.pid, unix.SIGKILL)
 			}
 		}
 	}

@@ -29,7 +29,10 @@ func Acquire(path string, wait time.Duration) (*Lock, error) {
 		return nil, fmt.Errorf("guardian lock: %w", err)
 	}
 	l := &Lock{path: path}
-	return l, l.acquire(wait)
+	if err := l.acquire(wait); err != nil {
+		return nil, err
+	}
+	return l, nil
 }
 
 // LockGone waits until no guardian holds the lock, and doesn't take it.

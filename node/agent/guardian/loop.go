@@ -10,6 +10,9 @@ import (
 )
 
 const (
+	// maxDispatch bounds the commands sent to the guardian in one turn, so that what is to stop need not wait for all that is
+	// to start.
+	maxDispatch = 64
 	// relaunchFirst is the pause before a second try to start a guardian; it doubles up to relaunchMost. A guardian that lived
 	// for relaunchCalm is replaced at once.
 	relaunchFirst, relaunchMost, relaunchCalm = 100 * time.Millisecond, 5 * time.Second, 10 * time.Second
@@ -201,9 +204,9 @@ func (r *Runner) dispatch() {
 		r.loop.told = session
 		r.send(order{Session: &session}, -1)
 	}
-	queue := r.loop.queue
-	r.loop.queue = nil
-	for _, c := range queue {
+	for range min(len(r.loop.queue), maxDispatch) {
+		c := r.loop.queue[0]
+		r.loop.queue = r.loop.queue[1:]
 		if c.phase != waiting {
 			continue
 		}
@@ -214,6 +217,9 @@ func (r *Runner) dispatch() {
 		r.loop.last++
 		c.number, c.ready.ID = r.loop.last, r.loop.last
 		r.loop.numbers[c.number] = c
+		r.mu.Lock()
+		c.handed = true
+		r.mu.Unlock()
 		if err := r.guardian.send(order{Spawn: &c.ready}, c.output.write); err != nil {
 			r.finish(c, c.initFailed(err.Error()))
 			continue
@@ -221,6 +227,9 @@ func (r *Runner) dispatch() {
 		c.phase, c.ready = sent, spawn{Path: c.ready.Path, Dir: c.ready.Dir}
 		c.output.handedOver()
 		r.work.Go(c.output.pump)
+	}
+	if len(r.loop.queue) > 0 {
+		r.rouse()
 	}
 }
 

@@ -1,8 +1,11 @@
 package guardian
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/supnode/supnode/node/agent"
@@ -84,12 +87,9 @@ func (r *Runner) onSwept() {
 	r.loop.relaunch.Reset(r.relaunchIn())
 }
 
-// known are the charges that the guardian knew.
-func (r *Runner) known() (list []*charge) {
-	for _, c := range r.loop.numbers {
-		list = append(list, c)
-	}
-	return list
+// known are the charges that the guardian knew, in the order in which it was told of them.
+func (r *Runner) known() []*charge {
+	return slices.SortedFunc(maps.Values(r.loop.numbers), func(a, b *charge) int { return cmp.Compare(a.number, b.number) })
 }
 
 // relaunchIn is the pause before the next try to start a guardian.
