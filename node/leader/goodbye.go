@@ -8,7 +8,7 @@ import (
 // goodbye hears that a node leaves (P3): first its children are moved, then, with everything stopped and reported, its
 // session ends. Agents repeat it until it is answered.
 func (m *Machine) goodbye(s *stream, g *rpc.Goodbye) {
-	v := m.members[s.node]
+	v := m.current(s.node)
 	over := v == nil || !v.live || v.session != g.Session
 	switch {
 	case over && g.Done:

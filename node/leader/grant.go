@@ -33,7 +33,7 @@ func (g *grants) due(inFlight int) Instant {
 // half of the lease is left, or when it is going to be refused.
 func (m *Machine) renew(s *stream, r *rpc.Renew) {
 	s.session = r.Session
-	v, urgent := m.members[s.node], true
+	v, urgent := m.current(s.node), true
 	if v != nil && v.live && v.session == r.Session {
 		if v.stream == s {
 			m.hear(v)

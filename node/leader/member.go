@@ -78,6 +78,14 @@ func (m *Machine) know(n *fsm.Node) *member {
 	return v
 }
 
+// current is what is known of a node, after a look at the state; nil when neither knows it.
+func (m *Machine) current(name sup.NodeName) *member {
+	if n := m.st.Node(name); n != nil {
+		return m.know(n)
+	}
+	return m.members[name]
+}
+
 // connected reports whether the node's agent holds its live session on a stream of this leader.
 func (v *member) connected() bool {
 	return v.live && v.stream != nil && v.stream.session == v.session && v.heard != 0
