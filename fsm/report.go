@@ -61,6 +61,11 @@ func (s *State) runs(t *tree, c *Child) {
 
 // ended says that nothing of an incarnation is left.
 func (s *State) ended(t *tree, c *Child, reason sup.ExitReason, detail string) {
+	if c.Phase == Placed && reason != sup.ExitNodeDown {
+		// Its init returned too: an init that does not is reported as such. The word of it was overtaken.
+		s.runs(t, c)
+		c = t.children.get(c.Key.Child)
+	}
 	switch {
 	case c.Phase == Stopping:
 		s.stoppedSlot(t, s.free(t, c, reason, detail))
@@ -68,10 +73,6 @@ func (s *State) ended(t *tree, c *Child, reason sup.ExitReason, detail string) {
 	case reason == sup.ExitNodeDown:
 		s.lost(t, c, detail)
 		return
-	case c.Phase == Placed:
-		// Its init returned too: an init that does not is reported as such. The word of it was overtaken.
-		s.runs(t, c)
-		c = t.children.get(c.Key.Child)
 	}
 	c = s.free(t, c, reason, detail)
 	if t.head.stopping() {
