@@ -77,3 +77,10 @@ func (p *Port) DupListener() (fd int, err error) {
 	}
 	return fd, nil
 }
+
+// Socket is the listening socket, for the guardian, which holds a duplicate until no command is left (P0); nil when the port
+// listens on something that has none. Whoever duplicates it must keep its non-blocking mode, or Close here would hang.
+func (p *Port) Socket() syscall.Conn {
+	s, _ := p.listener.(syscall.Conn)
+	return s
+}

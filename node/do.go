@@ -1,0 +1,236 @@
+package node
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/supnode/supnode/fsm"
+	"github.com/supnode/supnode/rpc"
+	sup "github.com/supnode/supnode/supervisor"
+)
+
+// retryEvery is the pause between two looks for a leader.
+const retryEvery = 20 * time.Millisecond
+
+// notLeader says that the node asked does not lead; a request that was not proposed before had no effect there.
+func (n *Node) notLeader() error {
+	name := n.leaderName()
+	return &rpc.NotLeader{Leader: name, Addr: n.cfg.addrOf(name)}
+}
+
+// Do asks the cluster for a change and returns when its outcome is known. key is the client's idempotency key; with none
+// the node makes one. The leader may change in between: the request is repeated under its key, and so has its effect once
+// (S36). Errors are *supervisor.Problem, or ctx's.
+func (n *Node) Do(ctx context.Context, cmd fsm.Command, key string) (Outcome, error) {
+	return n.do(ctx, cmd, key, false)
+}
+
+// DoCommitted is Do, answered as soon as the request is committed.
+func (n *Node) DoCommitted(ctx context.Context, cmd fsm.Command, key string) (Outcome, error) {
+	return n.do(ctx, cmd, key, true)
+}
+
+func (n *Node) do(ctx context.Context, cmd fsm.Command, key string, committed bool) (Outcome, error) {
+	req, err := identify(cmd, key)
+	if err != nil {
+		return Outcome{}, err
+	}
+	ask := doRequest{Command: cmd, Committed: committed}
+	ask.Command.Request = req
+	var reply Outcome
+	err = n.atLeader(ctx, func(ctx context.Context, at leaderAddr) error {
+		if at.here {
+			reply, err = n.doHere(ctx, ask)
+			return err
+		}
+		return n.port.Call(ctx, at.addr, at.name, methodDo, ask, &reply)
+	})
+	if err != nil {
+		return Outcome{}, err
+	}
+	if reply.Problem != nil {
+		return reply, reply.Problem
+	}
+	return reply, nil
+}
+
+// identify gives a command the identity under which its effect happens once.
+func identify(cmd fsm.Command, key string) (*fsm.Request, error) {
+	cmd.Request = nil
+	b, err := rpc.Encode(cmd)
+	if err != nil {
+		return nil, fmt.Errorf("encode the request: %w", err)
+	}
+	if len(key) > 255 {
+		return nil, &sup.Problem{Code: sup.CodeInvalidSpec, Detail: "the idempotency key is longer than 255 bytes",
+			Errors: []sup.FieldError{{Location: "Idempotency-Key", Message: "use at most 255 bytes"}}}
+	}
+	sum := sha256.Sum256(b)
+	r := &fsm.Request{Key: key, Hash: sum[:]}
+	if key == "" {
+		r.Key, r.Own = uuid.NewString(), true
+	}
+	return r, nil
+}
+
+// leaderAddr is where the leader is asked.
+type leaderAddr struct {
+	name sup.NodeName
+	addr string
+	here bool
+}
+
+// atLeader runs try at the leader, again and again until it gives an answer: a node that does not lead, a broken
+// connection and a lost leadership are no answers. It fails with no_leader when no leader was reached for the leader
+// time-out of ctx.
+func (n *Node) atLeader(ctx context.Context, try func(context.Context, leaderAddr) error) error {
+	limit := leaderTimeout(ctx)
+	lost := time.Now()
+	for {
+		if at, ok := n.findLeader(ctx); ok {
+			err := try(ctx, at)
+			var p *sup.Problem
+			switch {
+			case err == nil || (errors.As(err, &p) && p.Code != sup.CodeNoLeader):
+				return err
+			case ctx.Err() != nil:
+				return ctx.Err()
+			case errors.Is(err, rpc.ErrOutcomeUnknown):
+				lost = time.Now() // it was reached: the search begins anew
+			}
+		}
+		if time.Since(lost) >= limit {
+			return &sup.Problem{Code: sup.CodeNoLeader, Node: n.cfg.Name,
+				Detail: fmt.Sprintf("no leader was reached in %s: a majority of the servers must be up and connected", limit)}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-n.closing:
+			return &sup.Problem{Code: sup.CodeNoLeader, Node: n.cfg.Name, Detail: "this node is shutting down"}
+		case <-time.After(retryEvery):
+		}
+	}
+}
+
+// doHere runs a request at this node as the leader.
+func (n *Node) doHere(ctx context.Context, ask doRequest) (Outcome, error) {
+	lead := n.lead.Load()
+	if lead == nil {
+		return Outcome{}, n.notLeader()
+	}
+	key := ask.Command.Request.Key
+	done, forget := n.waiters.add(key)
+	defer forget()
+	res, err := lead.driver.Ask(ctx, ask.Command)
+	if err != nil {
+		return Outcome{}, err
+	}
+	switch res.Status {
+	case fsm.Refused:
+		return Outcome{}, res.Problem
+	case fsm.OK:
+		return *res.Outcome, nil
+	case fsm.Stale:
+		return Outcome{}, fmt.Errorf("a request can't be stale: %+v", ask.Command)
+	}
+	if ask.Committed {
+		return n.committed(ask.Command), nil
+	}
+	var o *Outcome
+	n.fsm.View(func(s *fsm.State) { o, _, _ = s.Outcome(key) })
+	if o != nil {
+		return *o, nil
+	}
+	return n.await(ctx, lead, ask.Command, done)
+}
+
+// committed is the answer to a request whose outcome is not waited for: what it concerns.
+func (n *Node) committed(cmd fsm.Command) Outcome {
+	var o Outcome
+	n.fsm.View(func(s *fsm.State) {
+		o.Index = s.Index()
+		switch {
+		case cmd.StartChild != nil:
+			o.Supervisor = cmd.StartChild.Supervisor
+			if cmd.StartChild.Spec != nil {
+				o.Child = cmd.StartChild.Spec.ID
+			}
+		case cmd.StartSupervisor != nil:
+			o.Supervisor = cmd.StartSupervisor.Spec.Name
+		}
+	})
+	return o
+}
+
+// overdueAfter is how long beyond its shutdown timeout a stop may take before those who wait get stop_pending (S14).
+const overdueAfter = 5 * time.Second
+
+// await waits for a request's outcome, for as long as this node leads.
+func (n *Node) await(ctx context.Context, lead *leadership, cmd fsm.Command, done <-chan *Outcome) (Outcome, error) {
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	var watch stopWatch
+	for {
+		select {
+		case o := <-done:
+			return *o, nil
+		case <-lead.over:
+			return Outcome{}, n.notLeader()
+		case <-ctx.Done():
+			return Outcome{}, ctx.Err()
+		case <-tick.C:
+			var p *sup.Problem
+			n.fsm.View(func(s *fsm.State) { p = watch.overdue(s, cmd, time.Now()) })
+			if p != nil {
+				return Outcome{}, p
+			}
+		}
+	}
+}
+
+// stopWatch notices a stop that takes longer than the child's shutdown timeout allows.
+type stopWatch struct {
+	key   sup.Key
+	inc   sup.Incarnation
+	since time.Time
+}
+
+// overdue returns stop_pending when what cmd waits for hangs in its stop.
+func (w *stopWatch) overdue(s *fsm.State, cmd fsm.Command, now time.Time) *sup.Problem {
+	c := awaited(s, cmd)
+	if c == nil || c.Phase != fsm.Stopping {
+		*w = stopWatch{}
+		return nil
+	}
+	if w.key != c.Key || w.inc != c.Inc {
+		*w = stopWatch{key: c.Key, inc: c.Inc, since: now}
+	}
+	limit := *c.Spec.ShutdownTimeout
+	if limit == sup.Infinity || now.Sub(w.since) < limit.Std()+overdueAfter {
+		return nil
+	}
+	return &sup.Problem{Code: sup.CodeStopPending, Supervisor: c.Key.Supervisor, Child: c.Key.Child, Node: c.Node,
+		Detail: fmt.Sprintf("child %s on node %s has not stopped %s after it was killed; the stop goes on", c.Key, c.Node, overdueAfter)}
+}
+
+// awaited is the child whose stop cmd waits for, or nil.
+func awaited(s *fsm.State, cmd fsm.Command) *fsm.Child {
+	switch {
+	case cmd.TerminateChild != nil:
+		return s.Child(cmd.TerminateChild.Key)
+	case cmd.RestartChild != nil:
+		return s.Child(cmd.RestartChild.Key)
+	case cmd.StopSupervisor != nil:
+		name := cmd.StopSupervisor.Name
+		stopping, _ := s.Children(name, "", 1, func(c *sup.ChildInfo) bool { return c.Status == sup.StatusStopping })
+		for _, c := range stopping {
+			return s.Child(sup.Key{Supervisor: name, Child: c.ID})
+		}
+	}
+	return nil
+}

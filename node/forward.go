@@ -1,0 +1,76 @@
+package node
+
+import (
+	"context"
+	"errors"
+
+	"github.com/supnode/supnode/fsm"
+	"github.com/supnode/supnode/rpc"
+	sup "github.com/supnode/supnode/supervisor"
+)
+
+// The methods of the node port.
+const (
+	methodDo   = "do"   // doRequest → Outcome, at the leader
+	methodRead = "read" // Query → Answer: linearizable at the leader, stale at any server
+	methodWho  = "who"  // whoRequest → whoReply: what a server knows of a node and of the leader
+)
+
+type doRequest struct {
+	Command   fsm.Command `cbor:"1,keyasint"`
+	Committed bool        `cbor:"2,keyasint,omitempty"`
+}
+
+type whoRequest struct {
+	Node sup.NodeName `cbor:"1,keyasint"`
+}
+
+type whoReply struct {
+	Cluster string       `cbor:"1,keyasint,omitempty"`
+	Known   bool         `cbor:"2,keyasint,omitempty"`
+	ID      string       `cbor:"3,keyasint,omitempty"` // UUID of the node's state.db, when known
+	Leader  sup.NodeName `cbor:"4,keyasint,omitempty"`
+}
+
+// serve registers what other nodes may ask of this one.
+func (n *Node) serve() {
+	n.port.Handle(methodDo, func(ctx context.Context, _ sup.NodeName, body []byte) (any, error) {
+		var ask doRequest
+		if err := rpc.Decode(body, &ask); err != nil {
+			return nil, err
+		}
+		if ask.Command.Request == nil {
+			return nil, errors.New("a forwarded request names its key")
+		}
+		o, err := n.doHere(ctx, ask)
+		return o, err
+	})
+	n.port.Handle(methodRead, func(ctx context.Context, _ sup.NodeName, body []byte) (any, error) {
+		var q Query
+		if err := rpc.Decode(body, &q); err != nil {
+			return nil, err
+		}
+		if q.Stale {
+			a, err := n.answer(q)
+			return a, err
+		}
+		a, err := n.readHere(ctx, q)
+		return a, err
+	})
+	n.port.Handle(methodWho, func(_ context.Context, _ sup.NodeName, body []byte) (any, error) {
+		var q whoRequest
+		if err := rpc.Decode(body, &q); err != nil {
+			return nil, err
+		}
+		r := whoReply{Leader: n.leaderName()}
+		n.fsm.View(func(s *fsm.State) {
+			r.Cluster = s.Cluster()
+			if m := s.Node(q.Node); m != nil {
+				r.Known, r.ID = true, m.ID
+			}
+		})
+		return r, nil
+	})
+}
+
+func asProblem(err error, p **sup.Problem) bool { return errors.As(err, p) }

@@ -1,0 +1,203 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/raft"
+	"github.com/supnode/supnode/fsm"
+	"github.com/supnode/supnode/node/agent"
+	"github.com/supnode/supnode/node/agent/guardian"
+	"github.com/supnode/supnode/node/clock"
+	"github.com/supnode/supnode/node/identity"
+	"github.com/supnode/supnode/node/store"
+	"github.com/supnode/supnode/rpc"
+	sup "github.com/supnode/supnode/supervisor"
+)
+
+// Node is one running member of a cluster: a server (Raft voter) or an agent. Every node runs children and answers requests.
+type Node struct {
+	cfg   Config
+	log   hclog.Logger
+	clock *clock.BootClock
+	id    *identity.Identity
+	guard *guardian.Lock // until the guardian has it
+	port  *rpc.Port
+	agent *agent.Driver
+
+	// Of a server; nil on a plain agent.
+	fsm    *fsm.FSM
+	store  *store.Store
+	raft   *raft.Raft
+	trans  *raft.NetworkTransport
+	notify chan bool
+
+	lead    atomic.Pointer[leadership] // while this node leads
+	known   atomic.Pointer[leaderAddr] // the leader that the agent's stream last found
+	waiters waiters
+
+	closing   chan struct{} // closed when the node begins to stop
+	closeOnce sync.Once
+	ended     chan struct{} // closed when everything has stopped
+	err       error         // why it ended by itself; read after ended
+	failure   atomic.Pointer[error]
+	tasks     sync.WaitGroup
+	cancel    context.CancelFunc
+}
+
+// Start starts a node and returns once its port listens and its parts run; it need not have found a leader yet (Ready
+// says so). Close or Leave ends it. Errors name the field or directory that is wrong and what would be right.
+func Start(ctx context.Context, cfg Config) (_ *Node, err error) {
+	cfg = cfg.WithDefaults()
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	n := &Node{
+		cfg: cfg, log: cfg.Logger.With("node", string(cfg.Name)),
+		closing: make(chan struct{}), ended: make(chan struct{}),
+	}
+	defer func() {
+		if err != nil {
+			n.release()
+		}
+	}()
+	if n.clock, err = clock.Boot(); err != nil {
+		return nil, err
+	}
+	// Lock first, then bind (P1): whoever holds the directory is the only process of this node.
+	n.id, err = identity.Open(identity.Options{Dir: cfg.DataDir, Name: cfg.Name, Wait: lockWait})
+	if err != nil {
+		return nil, err
+	}
+	if err := n.clearLeftovers(ctx); err != nil {
+		return nil, err
+	}
+	if n.port, err = n.openPort(); err != nil {
+		return nil, err
+	}
+	if cfg.voter() {
+		n.fsm = fsm.NewFSM(n.log.Named("fsm"), n.fatal)
+		n.fsm.OnApplied(n.applied)
+		n.serve()
+		n.port.SetLeader(n.redirect)
+		n.port.OnSync(n.serveSync)
+		if err := n.startRaft(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if err := n.startAgent(); err != nil {
+		return nil, err
+	}
+	run, cancel := context.WithCancel(context.Background())
+	n.cancel = cancel
+	if cfg.voter() {
+		n.tasks.Go(func() { n.followLeadership(run) })
+	}
+	n.tasks.Go(func() { n.runAgent(run) })
+	n.tasks.Go(func() { n.startManifests(run) })
+	go n.reap()
+	return n, nil
+}
+
+// lockWait is how long a start waits for the former process's guardian to finish.
+const lockWait = 15 * time.Second
+
+// Name is the node's name.
+func (n *Node) Name() sup.NodeName { return n.cfg.Name }
+
+// Done is closed when the node has ended, by Close, Leave or a failure; Err says which.
+func (n *Node) Done() <-chan struct{} { return n.ended }
+
+// Err says why the node ended by itself; nil after Close or Leave. It is meant to be read after Done.
+func (n *Node) Err() error {
+	if p := n.failure.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// Close stops the node now: its children are killed, nothing is handed over. It returns when nothing of it is left.
+func (n *Node) Close() error {
+	n.stop()
+	<-n.ended
+	return n.Err()
+}
+
+// Leave hands the node's children over to other nodes, then stops it (P3), bounded by ShutdownTimeout and ctx. It says
+// what could not be handed over.
+func (n *Node) Leave(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, n.cfg.ShutdownTimeout)
+	defer cancel()
+	n.handOverLeadership(ctx)
+	kept, err := n.agent.Leave(ctx)
+	if len(kept) > 0 {
+		n.log.Warn("stopped in place, not handed over", "children", kept)
+	}
+	return errors.Join(err, n.Close())
+}
+
+func (n *Node) stop() { n.closeOnce.Do(func() { close(n.closing) }) }
+
+// fatal ends the node because of a failure that it can't go on with: a store error, a corrupt log entry (protocol.md, facts).
+func (n *Node) fatal(err error) {
+	if n.failure.CompareAndSwap(nil, &err) {
+		n.log.Error("the node ends", "error", err)
+	}
+	n.stop()
+}
+
+// reap waits for the end to begin and takes the node apart.
+func (n *Node) reap() {
+	<-n.closing
+	n.cancel()
+	n.release()
+	n.tasks.Wait()
+	n.finish()
+	close(n.ended)
+}
+
+// release ends every part that was started, in an order that lets children stop first and the lock go last.
+func (n *Node) release() {
+	n.stop()
+	if n.agent != nil {
+		n.agent.Close()
+	}
+	if n.raft != nil {
+		if err := n.raft.Shutdown().Error(); err != nil {
+			n.log.Warn("Raft's end", "error", err)
+		}
+		n.trans.Close()
+	}
+	if n.port != nil {
+		n.port.Close()
+	}
+	if n.cancel == nil { // Start failed: no task uses them
+		n.finish()
+	}
+}
+
+// finish closes what tasks use to their end.
+func (n *Node) finish() {
+	if n.store != nil {
+		n.store.Close()
+	}
+	if n.guard != nil {
+		n.guard.Release()
+	}
+	if n.id != nil {
+		n.id.Close()
+	}
+	if n.clock != nil {
+		n.clock.Close()
+	}
+}
+
+// guardianLock is the file that the guardian locks as long as one of its commands lives (P0, P1).
+func (n *Node) guardianLock() string { return filepath.Join(n.cfg.DataDir, "guardian.lock") }
+
+func (n *Node) applied(a fsm.Applied) { n.waiters.complete(a.Completed) }

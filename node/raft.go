@@ -1,0 +1,151 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/raft"
+	"github.com/supnode/supnode/fsm"
+	"github.com/supnode/supnode/node/leader"
+	"github.com/supnode/supnode/node/store"
+	"github.com/supnode/supnode/rpc"
+	sup "github.com/supnode/supnode/supervisor"
+)
+
+const (
+	// maxAppendEntries lets one AppendEntries carry what many appliers wrote meanwhile.
+	maxAppendEntries = 1024
+	// snapshotEvery is how many log entries are kept before the log is compacted.
+	snapshotEvery = 16384
+	// trailingLogs are kept behind a snapshot for followers that lag.
+	trailingLogs = 4096
+	// raftIOTimeout bounds one Raft message on the wire.
+	raftIOTimeout = 5 * time.Second
+)
+
+// raftConfig derives Raft's configuration from the lease (protocol.md, Names).
+func (c Config) raftConfig(log hclog.Logger, notify chan<- bool) *raft.Config {
+	t := time.Duration(c.settings().Lease().RaftTimeout())
+	rc := raft.DefaultConfig()
+	rc.LocalID = raft.ServerID(c.Name)
+	rc.HeartbeatTimeout, rc.ElectionTimeout, rc.LeaderLeaseTimeout = t, t, t
+	rc.CommitTimeout = min(50*time.Millisecond, t/4)
+	rc.MaxAppendEntries = maxAppendEntries
+	rc.SnapshotThreshold, rc.TrailingLogs = snapshotEvery, trailingLogs
+	rc.SnapshotInterval = 30 * time.Second
+	rc.NotifyCh = notify
+	rc.Logger = log
+	rc.NoLegacyTelemetry = true
+	return rc
+}
+
+// startRaft opens the store and joins Raft. On a first start the configuration of the file is bootstrapped; it names servers
+// by name alone, each node resolves names by its own file, so it is identical on every server whatever addresses files give.
+func (n *Node) startRaft(ctx context.Context) error {
+	st, err := store.Open(store.Options{Dir: n.cfg.DataDir, Logger: n.log.Named("store"), Fatal: n.fatal})
+	if err != nil {
+		return err
+	}
+	n.store = st
+	layer, err := rpc.RaftLayer[raft.ServerAddress](n.port, func(name sup.NodeName) (string, bool) {
+		addr := n.cfg.addrOf(name)
+		return addr, addr != ""
+	})
+	if err != nil {
+		return err
+	}
+	rlog := n.log.Named("raft")
+	trans := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+		Stream: layer, MaxPool: 3, Timeout: raftIOTimeout, Logger: rlog,
+	})
+	n.notify = make(chan bool, 16)
+	rc := n.cfg.raftConfig(rlog, n.notify)
+	had, err := raft.HasExistingState(st.Log(), st.Stable(), st.Snapshots())
+	if err == nil && !had {
+		if err = n.mayBootstrap(ctx); err != nil {
+			return err
+		}
+		var conf raft.Configuration
+		for _, s := range n.cfg.Servers {
+			conf.Servers = append(conf.Servers, raft.Server{ID: raft.ServerID(s.Name), Address: raft.ServerAddress(s.Name)})
+		}
+		err = raft.BootstrapCluster(rc, st.Log(), st.Stable(), st.Snapshots(), trans, conf)
+	}
+	if err != nil {
+		trans.Close()
+		return fmt.Errorf("prepare the Raft log in %s: %w", n.cfg.DataDir, err)
+	}
+	n.raft, err = raft.NewRaft(rc, n.fsm, st.Log(), st.Stable(), st.Snapshots(), trans)
+	if err != nil {
+		trans.Close()
+		return fmt.Errorf("start Raft on %s: %w", n.cfg.DataDir, err)
+	}
+	n.trans = trans
+	return nil
+}
+
+// mayBootstrap asks the other servers before an empty data_dir votes under this node's name: a wiped disk has forgotten
+// its votes (protocol.md, facts). One other server must answer, which a first start needs anyway to elect a leader.
+func (n *Node) mayBootstrap(ctx context.Context) error {
+	if len(n.cfg.Servers) == 1 {
+		return nil
+	}
+	n.log.Info("empty data_dir: asking the other servers whether this node is known", "data_dir", n.cfg.DataDir)
+	for {
+		for _, s := range n.cfg.Servers {
+			if s.Name == n.cfg.Name {
+				continue
+			}
+			ask, cancel := context.WithTimeout(ctx, time.Second)
+			var who whoReply
+			err := n.port.Call(ask, s.Addr, s.Name, methodWho, whoRequest{Node: n.cfg.Name}, &who)
+			cancel()
+			if err != nil {
+				continue
+			}
+			if who.Known && who.ID != n.id.UUID() {
+				return fmt.Errorf("data_dir %s is empty, but the cluster knows node %q from an earlier data_dir (%s): a server that forgot its votes may not come back; "+
+					"restore the directory, or replace the server under a new name", n.cfg.DataDir, n.cfg.Name, who.ID)
+			}
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("another server was not reached: %w", ctx.Err())
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// future is a proposal on its way through Raft.
+type future struct{ raft.ApplyFuture }
+
+// propose appends an entry. Raft's time-out covers enqueueing only; a stalled log makes the proposer wait T_stall at most.
+func (n *Node) propose(entry []byte) leader.Future {
+	return future{n.raft.Apply(entry, time.Duration(n.cfg.settings().Lease().Stall()))}
+}
+
+// Wait returns what the state machine did with the entry. Raft ends every future when its leadership ends; ctx ends the
+// wait earlier.
+func (f future) Wait(ctx context.Context) (fsm.Applied, error) {
+	done := make(chan error, 1)
+	go func() { done <- f.Error() }() // ends with the leadership, or with Raft
+	select {
+	case err := <-done:
+		if err != nil {
+			return fsm.Applied{}, err
+		}
+	case <-ctx.Done():
+		return fsm.Applied{}, ctx.Err()
+	}
+	switch a := f.Response().(type) {
+	case fsm.Applied:
+		return a, nil
+	case error:
+		return fsm.Applied{}, a
+	default:
+		return fsm.Applied{}, fmt.Errorf("the state machine answered %T", a)
+	}
+}

@@ -1,0 +1,65 @@
+package node
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/raft"
+	"github.com/supnode/supnode/fsm"
+	"github.com/supnode/supnode/node/store"
+)
+
+// minFree is the free space below which a server is not ready: a full disk ends it (protocol.md, facts).
+const minFree = 64 << 20
+
+// Status is this node's own view; it asks nobody.
+func (n *Node) Status() Status {
+	s := Status{Node: n.cfg.Name, Role: "agent", Leader: n.leaderName(), Servers: n.cfg.Servers, Version: n.cfg.Version}
+	if n.raft == nil {
+		return s
+	}
+	s.Role = "follower"
+	if n.raft.State() == raft.Leader {
+		s.Role = "leader"
+	}
+	s.Term, s.CommitIndex = n.raft.CurrentTerm(), n.raft.CommitIndex()
+	n.fsm.View(func(st *fsm.State) { s.AppliedIndex = st.Index() })
+	return s
+}
+
+// Ready says, check by check, whether the node can do its work: it has a leader, is caught up and holds its lease.
+func (n *Node) Ready() Ready {
+	r := Ready{Ready: true}
+	check := func(name string, ok bool, format string, args ...any) {
+		r.Ready = r.Ready && ok
+		r.Checks = append(r.Checks, Check{name, ok, fmt.Sprintf(format, args...)})
+	}
+	leader := n.leaderName()
+	if leader == "" {
+		check("leader", false, "no leader is known: a majority of the servers must be up and connected")
+	} else {
+		check("leader", true, "%s", leader)
+	}
+	if n.raft != nil {
+		commit, applied := n.raft.CommitIndex(), n.raft.AppliedIndex()
+		check("caught_up", commit <= applied+maxLag, "applied %d of %d committed entries", applied, commit)
+		free, _, err := store.FreeSpace(n.cfg.DataDir)
+		switch {
+		case err != nil:
+			check("disk", false, "%v", err)
+		default:
+			check("disk", free >= minFree, "%d MiB free in %s (at least %d are needed)", free>>20, n.cfg.DataDir, minFree>>20)
+		}
+	}
+	a := n.agent.Status()
+	left := time.Duration(a.Deadline - n.clock.Now())
+	if a.Live && left > 0 {
+		check("lease", true, "session %s, %s left, %d children", a.Session, left.Round(time.Millisecond), a.Children)
+	} else {
+		check("lease", false, "no lease: children are stopped until the leader grants one")
+	}
+	return r
+}
+
+// maxLag is how many committed entries a ready server may have still to apply.
+const maxLag = 1000
