@@ -53,6 +53,14 @@ func All(h *history.History) Report {
 // OK reports whether every invariant held and was tested.
 func (r Report) OK() bool { return !slices.ContainsFunc(r, func(v *Verdict) bool { return !v.OK() }) }
 
+// Only is the verdicts on some invariants; without names, on all.
+func (r Report) Only(invariants ...string) Report {
+	if len(invariants) == 0 {
+		return r
+	}
+	return slices.DeleteFunc(slices.Clone(r), func(v *Verdict) bool { return !slices.Contains(invariants, v.Invariant) })
+}
+
 // Add adds the counts of another report of the same checkers, for a table over many histories.
 func (r Report) Add(other Report) Report {
 	if r == nil {

@@ -69,7 +69,11 @@ func Freezes(actions []Action, node string) []Interval {
 
 // Hurt are the spans in which the node was not left alone.
 func Hurt(actions []Action, node string) []Interval {
-	return spans(actions, node,
-		[]string{Killed, Paused, Termed, GuardianKilled, GuardianPaused, Cut, Exited},
-		[]string{Started, Resumed, Joined})
+	out := spans(actions, node, []string{Killed, Paused, Termed, GuardianPaused, Cut, Exited}, []string{Started, Resumed, GuardianResumed, Joined})
+	for _, a := range actions {
+		if a.Node == node && a.What == GuardianKilled {
+			out = append(out, Interval{From: a.At, To: a.At.Add(Boot)})
+		}
+	}
+	return out
 }
