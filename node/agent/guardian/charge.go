@@ -15,13 +15,14 @@ type charge struct {
 	refusal string // why it is not even tried
 
 	// Guarded by Runner.mu.
-	touched bool   // is among Runner.touched
-	stop    bool   // Stop was called,
-	stopIn  int64  // with this timeout, -1 = infinity
-	kill    string // Kill was called, or the timeout is over: the detail of its exit
-	tooSlow bool   // its init_timeout is over
-	handed  bool   // the guardian was told to start it
-	pid     int    // of its process once it runs
+	touched bool          // is among Runner.touched
+	stop    bool          // Stop was called,
+	stopIn  int64         // with this timeout, -1 = infinity,
+	stopBy  agent.Instant // which ends then
+	kill    string        // Kill was called, or the timeout is over: the detail of its exit
+	tooSlow bool          // its init_timeout is over
+	handed  bool          // the guardian was told to start it
+	pid     int           // of its process once it runs
 
 	// Of the runner's goroutine.
 	phase  phase
@@ -71,7 +72,7 @@ func (c *charge) exited(status syscall.WaitStatus, fenced bool) agent.Ended {
 func (r *Runner) heed(c *charge) {
 	r.mu.Lock()
 	c.touched = false
-	stop, stopIn, kill, tooSlow := c.stop, c.stopIn, c.kill, c.tooSlow
+	stop, stopIn, stopBy, kill, tooSlow := c.stop, c.stopIn, c.stopBy, c.kill, c.tooSlow
 	r.mu.Unlock()
 	if kill == "" && stop && stopIn == 0 {
 		kill = untimely(0)
@@ -91,13 +92,13 @@ func (r *Runner) heed(c *charge) {
 			c.forced = kill
 			r.signal(c, unix.SIGKILL)
 		} else if stop && c.forced == "" {
-			r.ask(c, stopIn)
+			r.ask(c, stopBy, untimely(time.Duration(stopIn)))
 		}
 	}
 }
 
 // ask asks a charge to stop and sets the time for it.
-func (r *Runner) ask(c *charge, within int64) {
+func (r *Runner) ask(c *charge, by agent.Instant, untimely string) {
 	if !c.asked {
 		c.asked = true
 		r.signal(c, unix.SIGTERM)
@@ -106,10 +107,10 @@ func (r *Runner) ask(c *charge, within int64) {
 		c.late.Stop()
 		c.late = nil
 	}
-	if within > 0 {
+	if by != never {
 		name := id{c.spawn.Key, c.spawn.Inc}
-		c.late = time.AfterFunc(time.Duration(within), func() {
-			r.touch(name, func(c *charge) { c.kill = untimely(time.Duration(within)) })
+		c.late = time.AfterFunc(time.Duration(by-now()), func() {
+			r.touch(name, func(c *charge) { c.kill = untimely })
 		})
 	}
 }
@@ -136,5 +137,5 @@ func (r *Runner) finish(c *charge, e agent.Ended) {
 		delete(r.charges, name)
 	}
 	r.mu.Unlock()
-	r.tell(e)
+	r.sink(e)
 }

@@ -154,9 +154,14 @@ func TestCloseWithAStoppedGuardian(t *testing.T) {
 	r.start(p)
 	pid := waitTicks(t, file)
 	_ = syscall.Kill(r.guardianPID(0), syscall.SIGSTOP)
+	r.fence = 200 * time.Millisecond
+	r.lease(time.Hour)
 	r.Close()
 	if alive(pid) {
 		t.Error("a command outlives Close")
+	}
+	if r.count(agent.Ended{}) != 1 || r.count(agent.GuardianLost{}) != 0 {
+		t.Errorf("events: %v", r.seen())
 	}
 }
 

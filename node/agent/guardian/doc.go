@@ -15,6 +15,8 @@
 //   - main calls [RunIfGuardian] before anything else; [Start] refuses to work without it.
 //   - The process becomes a subreaper. When a guardian is lost, children of the process that carry this node's tag, or that
 //     left the process's own session, are killed.
+//   - A command's descendants are known by descent, and once orphaned by the tag in their environment. An orphan without one
+//     (env -i in front of a daemon) may be anybody's: it dies with whichever command ends next, not only with its own.
 //   - It needs Linux 5.11 (close_range, pidfd) and a /proc.
 //
 // This package knows nothing of Raft, leaders and slots; it knows sessions and incarnations as names.

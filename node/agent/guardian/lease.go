@@ -47,7 +47,7 @@ func (r *Runner) Fence() {
 // lapse is Fence when it was the guardian's timer that ended the lease.
 func (r *Runner) lapse() {
 	if r.fenced == 0 {
-		r.lapsed = true
+		r.lapsed = r.session
 	}
 	r.over()
 	r.rouse()

@@ -103,10 +103,10 @@ func (r *Runner) run() {
 func (r *Runner) turn() (ended bool) {
 	r.mu.Lock()
 	fresh, touched, lapsed, closing := r.fresh, r.touched, r.lapsed, r.closing
-	r.fresh, r.touched, r.lapsed = nil, nil, false
+	r.fresh, r.touched, r.lapsed = nil, nil, sup.Session{}
 	r.mu.Unlock()
-	if lapsed {
-		r.tell(agent.GuardianLapsed{})
+	if !lapsed.IsZero() {
+		r.sink(agent.GuardianLapsed{Session: lapsed})
 	}
 	if closing {
 		return r.depart()
@@ -119,16 +119,6 @@ func (r *Runner) turn() (ended bool) {
 	}
 	r.dispatch()
 	return false
-}
-
-// tell tells the sink, unless the runner is closing.
-func (r *Runner) tell(e agent.Event) {
-	r.mu.Lock()
-	closing := r.closing
-	r.mu.Unlock()
-	if !closing {
-		r.sink(e)
-	}
 }
 
 // current says whether a session may have spawns.
@@ -296,7 +286,7 @@ func (r *Runner) onStarted(s started) {
 		r.mu.Lock()
 		c.pid = s.PID
 		r.mu.Unlock()
-		r.tell(agent.Started{Key: c.spawn.Key, Inc: c.spawn.Inc})
+		r.sink(agent.Started{Key: c.spawn.Key, Inc: c.spawn.Inc})
 		r.heed(c)
 	}
 }

@@ -80,10 +80,13 @@ func (r *Runner) killOrphans() {
 // onSwept tells the loss of a guardian, now that nothing of what it started is left.
 func (r *Runner) onSwept() {
 	r.loop.busy = false
+	if r.loop.leaving {
+		return
+	}
 	for _, c := range r.known() {
 		r.finish(c, c.ended(sup.ExitError, "guardian lost"))
 	}
-	r.tell(agent.GuardianLost{})
+	r.sink(agent.GuardianLost{})
 	r.loop.relaunch.Reset(r.relaunchIn())
 }
 

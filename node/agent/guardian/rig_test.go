@@ -29,6 +29,7 @@ type rig struct {
 	nodeID  string
 	session sup.Session
 	index   uint64
+	fence   time.Duration
 
 	mu     sync.Mutex
 	events []agent.Event
@@ -36,7 +37,7 @@ type rig struct {
 
 func newRig(t *testing.T, change ...func(*Config)) *rig {
 	t.Helper()
-	r := &rig{t: t, dir: t.TempDir(), nodeID: uuid.NewString(), session: sup.Session{Gen: 1, Seq: 1}}
+	r := &rig{t: t, dir: t.TempDir(), nodeID: uuid.NewString(), session: sup.Session{Gen: 1, Seq: 1}, fence: 8 * time.Second}
 	t.Cleanup(func() { goleak.VerifyNone(t) })
 	lock, err := Acquire(filepath.Join(r.dir, "guardian.lock"), time.Second)
 	if err != nil {
@@ -81,7 +82,7 @@ func (l testLog) Write(p []byte) (int, error) {
 
 func (r *rig) lease(d time.Duration) agent.Instant {
 	deadline := now() + int64(d)
-	r.Lease(agent.Lease{Session: r.session, Deadline: deadline, Fence: int64(500 * time.Millisecond)})
+	r.Lease(agent.Lease{Session: r.session, Deadline: deadline, Fence: int64(r.fence)})
 	return deadline
 }
 

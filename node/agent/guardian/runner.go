@@ -77,7 +77,7 @@ type Runner struct {
 	deadline agent.Instant // of the session's lease
 	fence    int64         // F
 	fenced   agent.Instant // since when the session is over; 0 = it isn't
-	lapsed   bool          // to be told to the sink
+	lapsed   sup.Session   // whose lapse is to be told to the sink; zero = none
 	alarmAt  agent.Instant // when the second fence is looked at; 0 = not at all
 	overdue  bool          // the alarm went off and what is left has one more grace
 	closing  bool
@@ -90,7 +90,7 @@ type Runner struct {
 }
 
 // Start starts a guardian and gives the runner that speaks to it. The sink is called by one goroutine, one event at a time;
-// it must not wait for a method of the runner, Close included, and hears nothing once Close is called.
+// it must not block, and hears nothing after Close has returned.
 func Start(c Config, sink func(agent.Event)) (*Runner, error) {
 	if err := c.complete(); err != nil {
 		return nil, err
@@ -150,12 +150,22 @@ func (r *Runner) Spawn(s agent.Spawn) {
 	r.rouse()
 }
 
-// Stop sends SIGTERM to an incarnation's process group, and kills it after the timeout (S14).
+// Stop sends SIGTERM to an incarnation's process group, and kills it after the timeout (S14). Of two Stops the nearer end
+// counts.
 func (r *Runner) Stop(s agent.Stop) {
+	end := never
+	if s.Timeout >= 0 {
+		end = now() + s.Timeout
+	}
 	r.touch(id{s.Key, s.Inc}, func(c *charge) {
-		c.stop, c.stopIn = true, s.Timeout
+		if !c.stop || end < c.stopBy {
+			c.stop, c.stopBy, c.stopIn = true, end, s.Timeout
+		}
 	})
 }
+
+// never is the instant at which nothing happens.
+const never agent.Instant = 1<<63 - 1
 
 // Kill kills an incarnation at once.
 func (r *Runner) Kill(k agent.Kill) {

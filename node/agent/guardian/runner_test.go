@@ -238,3 +238,18 @@ func TestShortCommands(t *testing.T) {
 		}
 	}
 }
+
+func TestOfTwoStopsTheNearerEndCounts(t *testing.T) {
+	r := newRig(t)
+	for _, timeouts := range [][]time.Duration{{time.Hour, 50 * time.Millisecond}, {50 * time.Millisecond, time.Hour}, {50 * time.Millisecond, -1}} {
+		up := filepath.Join(t.TempDir(), "up")
+		s := r.start(Program{Command: "/bin/sh", Args: []string{"-c", `trap '' TERM; echo on > $0; while :; do sleep 0.05; done`, up}})
+		eventually(t, "the script is up", func() bool { _, err := os.Stat(up); return err == nil })
+		for _, d := range timeouts {
+			stopIn(r, d)(s)
+		}
+		if e := r.waitEnd(s); e.Reason != sup.ExitKilled || e.Detail != "did not stop within 50ms" {
+			t.Errorf("%v: %+v", timeouts, e)
+		}
+	}
+}
