@@ -102,6 +102,17 @@ func (m *Machine) resend(v *member) {
 	m.orders.unsent = append(m.orders.unsent, v)
 }
 
+// confirm ends the order to spawn what the state had as Running already, and the agent now says to run.
+func (m *Machine) confirm(r *fsm.Report) {
+	o := m.orders.of[r.Key]
+	if o == nil || o.stop || o.inc != r.Inc || r.Kind != fsm.ReportRunning {
+		return
+	}
+	if c := m.st.Child(r.Key); c != nil && c.Inc == r.Inc && c.Phase == fsm.Running {
+		m.forget(o)
+	}
+}
+
 // strayEnded hears that a stray is gone.
 func (m *Machine) strayEnded(s *stream, r *fsm.Report) {
 	if v := m.members[s.node]; v != nil && len(v.strays) > 0 {
@@ -125,22 +136,25 @@ func (m *Machine) repeatOrders() {
 		return
 	}
 	m.orders.repeatAt = never
-	due := m.now - m.st.Lease().H
+	h := m.st.Lease().H
 	for n := range m.st.Nodes() {
 		v := m.know(n)
 		again := 0
-		for again < rpc.MaxBatch && len(v.sent) > 0 && (!m.valid(v, v.sent[0]) || v.sent[0].at <= due) {
+		for m.now >= v.quiet && again < rpc.MaxBatch && len(v.sent) > 0 && (!m.valid(v, v.sent[0]) || v.sent[0].at+h <= m.now) {
 			if o := v.sent[0]; m.valid(v, o) {
 				v.fresh = append(v.fresh, o)
 				again++
 			}
 			v.sent = v.sent[1:]
 		}
+		if again == rpc.MaxBatch {
+			v.quiet = m.now + h
+		}
 		if len(v.fresh) > 0 || len(v.strays) > 0 {
 			m.orders.unsent = append(m.orders.unsent, v)
 		}
 		if len(v.sent) > 0 {
-			m.orders.repeatAt = min(m.orders.repeatAt, max(v.sent[0].at+m.st.Lease().H, m.now+1))
+			m.orders.repeatAt = min(m.orders.repeatAt, max(v.sent[0].at+h, v.quiet, m.now+h/8))
 		}
 	}
 }

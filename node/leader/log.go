@@ -113,6 +113,7 @@ func (m *Machine) finished(it *item, res fsm.Result, done *acks) {
 		m.do(Answer{ID: it.id, Result: res})
 	case c.Report != nil:
 		delete(m.queues.reported, idOf(c.Report))
+		m.confirm(c.Report)
 		done.add(it.stream, c.Report)
 	case c.Register != nil:
 		m.registered(it, res)

@@ -39,6 +39,7 @@ type member struct {
 
 	fresh, sent []*order // orders never sent, and those sent, longest ago first
 	strays      []*order // incarnations it holds that nobody assigned to it
+	quiet       Instant  // nothing is repeated before: a frame's worth was
 }
 
 // know brings the cache of a node up to date with its record.
