@@ -134,8 +134,8 @@ func damaged(dir string, log Log, first uint64, names []snapshotName, readable f
 
 // remedy makes a server whole from another one's snapshot, as Raft itself would.
 func remedy(dir string, index uint64) string {
-	return fmt.Sprintf("copy a directory of raft/snapshots from a healthy server's data directory into %s, one whose second number is at least %d, and start again; "+
-		"leave raft.db where it is, it holds this server's votes", snapshotDir(dir), index)
+	return fmt.Sprintf("copy a directory from a healthy server's %s into %s, one whose second number is at least %d, and start again; "+
+		"leave raft.db where it is, it holds this server's votes", filepath.Base(snapshotDir(dir)), snapshotDir(dir), index)
 }
 
 // snapshotName is a snapshot's directory, named TERM-INDEX-MILLISECONDS.
