@@ -19,15 +19,9 @@ type listEvents struct {
 }
 
 type eventList struct {
-	Events []event `json:"events" doc:"In order, without gaps."`
-	Next   uint64  `json:"next" doc:"The since of the next page."`
-	LastID uint64  `json:"last_id" doc:"The newest event that there is."`
-}
-
-// event is an Event that names the affected children also when there were none.
-type event struct {
-	sup.Event
-	AffectedChildren *[]sup.Key `json:"affected_children,omitempty" doc:"Of node_failure_detected."`
+	Events []sup.Event `json:"events" doc:"In order, without gaps."`
+	Next   uint64      `json:"next" doc:"The since of the next page."`
+	LastID uint64      `json:"last_id" doc:"The newest event that there is."`
 }
 
 func (a *api) eventRoutes() {
@@ -41,24 +35,12 @@ func (a *api) eventRoutes() {
 		if err != nil {
 			return nil, err
 		}
-		list := eventList{Events: []event{}, Next: in.Since, LastID: ans.LastEvent}
+		list := eventList{Events: []sup.Event{}, Next: in.Since, LastID: ans.LastEvent}
 		for _, e := range ans.Events {
-			list.Events = append(list.Events, eventView(e))
+			e.Time = e.Time.UTC()
+			list.Events = append(list.Events, e)
 			list.Next = e.ID
 		}
 		return answered(ans, list), nil
 	})
-}
-
-func eventView(e sup.Event) event {
-	e.Time = e.Time.UTC()
-	v := event{Event: e}
-	if e.Type == sup.EventNodeFailureDetected {
-		children := e.AffectedChildren
-		if children == nil {
-			children = []sup.Key{}
-		}
-		v.AffectedChildren = &children
-	}
-	return v
 }

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/validation"
 	sup "github.com/supnode/supnode/supervisor"
 )
 
@@ -50,14 +52,23 @@ func fromHuma(status int, msg string, errs []error) *sup.Problem {
 // later are fields of manifests that this version does not know how to honour; it says so rather than ignore them.
 var later = []string{"backoff", "require", "max_per_node", "spread", "supervisor"}
 
+// missing is how huma says that a field is not there; it says so of the object.
+var missing = regexp.MustCompile(`^expected required property (\S+) to be present$`)
+
 func fieldError(d *huma.ErrorDetail) sup.FieldError {
 	e := sup.FieldError{Location: strings.TrimPrefix(d.Location, "body."), Message: d.Message}
-	if d.Message == "unexpected property" {
+	if m := missing.FindStringSubmatch(d.Message); m != nil {
+		return sup.FieldError{Location: strings.TrimPrefix(d.Location+"."+m[1], "body."), Message: "this field is missing"}
+	}
+	switch d.Message {
+	case validation.MsgUnexpectedProperty:
 		name := e.Location[strings.LastIndexByte(e.Location, '.')+1:]
 		e.Message = fmt.Sprintf("unknown field %q", name)
 		if slices.Contains(later, name) {
 			e.Message = fmt.Sprintf("%s is not supported by this version", name)
 		}
+	case validation.MsgExpectedMatchExactlyOneSchema: // only selectors have alternatives
+		e.Message = `a selector is "local_first", "round_robin", "least_loaded", "random", {"node": NAME} or {"node": NAME, "fallback": "least_loaded"}`
 	}
 	return e
 }
@@ -65,14 +76,7 @@ func fieldError(d *huma.ErrorDetail) sup.FieldError {
 // invalid is the refusal of a request that nobody could carry out.
 func invalid(fields ...sup.FieldError) *sup.Problem {
 	slices.SortStableFunc(fields, func(a, b sup.FieldError) int { return cmp.Compare(a.Location, b.Location) })
-	p := &sup.Problem{Code: sup.CodeInvalidSpec, Errors: fields}
-	if len(fields) > 0 {
-		p.Detail = fields[0].Location + ": " + fields[0].Message
-	}
-	if len(fields) > 1 {
-		p.Detail += fmt.Sprintf(" (and %d more)", len(fields)-1)
-	}
-	return p
+	return sup.InvalidSpec(fields)
 }
 
 func invalidAt(location, format string, args ...any) *sup.Problem {

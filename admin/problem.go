@@ -103,18 +103,18 @@ func (p problem) MarshalJSON() ([]byte, error) {
 		members = append(members, member{name, p.field(name)})
 	}
 	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // people read this
 	for i, m := range members {
-		v, err := json.Marshal(m.value)
-		if err != nil {
-			return nil, err
-		}
 		if i == 0 {
 			b.WriteByte('{')
 		} else {
 			b.WriteByte(',')
 		}
 		b.WriteString(`"` + m.name + `":`)
-		b.Write(v)
+		if err := e.Encode(m.value); err != nil {
+			return nil, err
+		}
 	}
 	b.WriteByte('}')
 	return b.Bytes(), nil
@@ -164,16 +164,12 @@ func orNull(s string) any {
 
 // writeProblem answers outside of huma.
 func writeProblem(w http.ResponseWriter, p *sup.Problem) {
-	body, err := json.Marshal(problem{p})
-	if err != nil {
-		panic(err) // made of strings and numbers
-	}
 	for k, v := range (problem{p}).GetHeaders() {
 		w.Header()[k] = v
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(problem{p}.GetStatus())
-	w.Write(append(body, '\n'))
+	writeBody(w, problem{p})
 }
 
 // codesInOrder are all codes, sorted.

@@ -59,12 +59,26 @@ func oneOf[T ~string](doc string, values ...T) *huma.Schema {
 
 // Schema implements huma.SchemaProvider.
 func (selectorSchema) Schema(huma.Registry) *huma.Schema {
-	// The alternatives are for the reader: Selector.UnmarshalJSON checks, and says more than "matches none of them".
+	text := func() *huma.Schema { return &huma.Schema{Type: huma.TypeString} }
+	alternatives := []*huma.Schema{
+		oneOf("", sup.SelectLocalFirst, sup.SelectRoundRobin, sup.SelectLeastLoaded, sup.SelectRandom),
+		object(map[string]*huma.Schema{
+			"node":     text(),
+			"fallback": oneOf("Where to run when the node can't; left out: never elsewhere.", sup.SelectLocalFirst, sup.SelectRoundRobin, sup.SelectLeastLoaded, sup.SelectRandom),
+		}, "node"),
+		object(map[string]*huma.Schema{"custom": text()}, "custom"),
+	}
 	return &huma.Schema{
-		Description: `How a node is chosen: "local_first", "round_robin", "least_loaded", "random", ` +
-			`{"node": NAME} (never elsewhere), {"node": NAME, "fallback": "least_loaded"} or {"custom": NAME}.`,
+		Description: "How a node is chosen.", OneOf: alternatives,
 		Examples: []any{"round_robin", map[string]any{"node": "n2"}},
 	}
+}
+
+// object is a schema of an object that has no other properties.
+func object(properties map[string]*huma.Schema, required ...string) *huma.Schema {
+	s := &huma.Schema{Type: huma.TypeObject, Properties: properties, Required: required, AdditionalProperties: false}
+	s.PrecomputeMessages()
+	return s
 }
 
 // Schema implements huma.SchemaProvider.
@@ -84,7 +98,11 @@ func (autoShutdownSchema) Schema(huma.Registry) *huma.Schema {
 
 // Schema implements huma.SchemaProvider.
 func (durationSchema) Schema(huma.Registry) *huma.Schema {
-	return &huma.Schema{Type: huma.TypeString, Description: `A span of time, like "250ms", "5s" or "infinity".`, Examples: []any{"5s"}}
+	return &huma.Schema{
+		Type: huma.TypeString, Description: "A span of time.", Examples: []any{"5s", "250ms", "infinity"},
+		Pattern:            `^(infinity|0|(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+)$`,
+		PatternDescription: `a duration like "250ms", "5s" or "infinity"`,
+	}
 }
 
 // problemSchema describes what every refusal looks like.

@@ -1,0 +1,124 @@
+package admin
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// serve runs h on a loopback port until the test ends.
+func serve(t *testing.T, h http.Handler) *Server {
+	t.Helper()
+	s, err := Listen("127.0.0.1:0", "", "", hclog.NewNullLogger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(h) }()
+	t.Cleanup(func() {
+		if err := s.Close(time.Second); err != nil {
+			t.Error(err)
+		}
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func TestALongRequestOutlivesTheDeadlinesOfItsConnection(t *testing.T) {
+	f := newFace(t)
+	f.hanging = true
+	f.must(http.StatusCreated, http.MethodPost, "/v1/supervisors", `{"name": "pool"}`)
+	s := serve(t, f.handler)
+	conn, err := net.Dial("tcp", s.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	body := `{"id": "w1", "behavior": "exec", "args": [{"command": "/bin/sh"}]}`
+	fmt.Fprintf(conn, "POST /v1/supervisors/pool/children HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+		f.mu.Lock()
+		n := f.state.CountOn("n1")
+		f.mu.Unlock()
+		if n == 1 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the request did not reach the node")
+		}
+	}
+	// Nothing but the end of the server ends it.
+	conn.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
+	if n, err := conn.Read(make([]byte, 1)); n > 0 || err == nil {
+		t.Fatal("the request was answered")
+	}
+	conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+	go s.Close(10 * time.Millisecond)
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if b, _ := io.ReadAll(res.Body); res.StatusCode != http.StatusBadGateway || !strings.Contains(string(b), "outcome_unknown") {
+		t.Errorf("%d %s", res.StatusCode, b)
+	}
+}
+
+func TestConnectionsAreKeptForTheNextRequest(t *testing.T) {
+	f := newFace(t)
+	s := serve(t, f.handler)
+	conn, err := net.Dial("tcp", s.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	r := bufio.NewReader(conn)
+	for i := range 3 {
+		body := fmt.Sprintf(`{"name": "s%d"}`, i)
+		fmt.Fprintf(conn, "POST /v1/supervisors HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+		res, err := http.ReadResponse(r, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, res.Body); err != nil || res.StatusCode != http.StatusCreated {
+			t.Fatalf("request %d: %d %v", i, res.StatusCode, err)
+		}
+	}
+}
+
+func TestATakenAddressIsAnError(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if _, err := Listen(l.Addr().String(), "", "", hclog.NewNullLogger()); err == nil || !strings.Contains(err.Error(), "address already in use") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAnAbandonedServerFreesItsAddress(t *testing.T) {
+	s, err := Listen("127.0.0.1:0", "", "", hclog.NewNullLogger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Abandon(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", s.Addr().String()); err == nil {
+		t.Error("it still listens")
+	}
+}
