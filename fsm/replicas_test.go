@@ -20,7 +20,7 @@ func TestReplicasAgree(t *testing.T) {
 		g.world.s.settings.EventHistory = 4 << 10
 		g.register("n1")
 		second, third := copyOf(rt, g.s), copyOf(rt, g.s)
-		for i := range 150 {
+		for i := range 100 {
 			applied := g.step()
 			g.count(applied)
 			for _, replica := range []*State{second, third} {

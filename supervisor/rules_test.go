@@ -1,0 +1,178 @@
+package supervisor
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func TestRestartTypes(t *testing.T) { // S1–S3, S24
+	for _, c := range []struct {
+		restart Restart
+		reason  ExitReason
+		want    Verdict
+	}{
+		{Permanent, ExitNormal, RunAgain}, {Permanent, ExitShutdown, RunAgain}, {Permanent, ExitKilled, RunAgain}, {Permanent, ExitError, RunAgain},
+		{Transient, ExitNormal, StayDown}, {Transient, ExitShutdown, StayDown}, {Transient, ExitKilled, RunAgain}, {Transient, ExitError, RunAgain},
+		{Temporary, ExitNormal, Remove}, {Temporary, ExitShutdown, Remove}, {Temporary, ExitKilled, Remove}, {Temporary, ExitError, Remove},
+	} {
+		if got := c.restart.OnExit(c.reason); got != c.want {
+			t.Errorf("%s after %s: %d, want %d", c.restart, c.reason, got, c.want)
+		}
+	}
+	for r, want := range map[Restart]Verdict{Permanent: RunAgain, Transient: RunAgain, Temporary: Remove} {
+		if got := r.OnNodeLoss(); got != want {
+			t.Errorf("%s after the loss of its node: %d, want %d", r, got, want)
+		}
+	}
+}
+
+func TestReach(t *testing.T) { // S7–S9, S23, S34
+	for _, c := range []struct {
+		strategy Strategy
+		failed   []int
+		want     []int
+	}{
+		{OneForOne, []int{2}, []int{2}},
+		{OneForOne, []int{0, 3}, []int{0, 3}},
+		{SimpleOneForOne, []int{1}, []int{1}},
+		{OneForAll, []int{2}, []int{0, 1, 2, 3, 4}},
+		{OneForAll, []int{1, 4}, []int{0, 1, 2, 3, 4}},
+		{RestForOne, []int{2}, []int{2, 3, 4}},
+		{RestForOne, []int{0}, []int{0, 1, 2, 3, 4}},
+		{RestForOne, []int{4}, []int{4}},
+		{RestForOne, []int{1, 3}, []int{1, 2, 3, 4}},
+		{OneForAll, nil, nil}, // only temporary ones failed: S4
+		{RestForOne, nil, nil},
+	} {
+		if got := c.strategy.Reach(5, c.failed...); !slices.Equal(got, c.want) {
+			t.Errorf("%s, %v of 5 failed: %v, want %v", c.strategy, c.failed, got, c.want)
+		}
+	}
+	if OneForOne.InOrder() || SimpleOneForOne.InOrder() || !OneForAll.InOrder() || !RestForOne.InOrder() { // S10
+		t.Error("children of the wrong strategies start in order")
+	}
+}
+
+// S15 holds for every history of crashes: no window of length within ever has more than max restarts, and a restart is only
+// refused when it would have made one.
+func TestWindowNeverHoldsMoreThanMaxRestarts(t *testing.T) {
+	refusals := 0
+	rapid.Check(t, func(rt *rapid.T) {
+		in := Intensity{
+			MaxRestarts: rapid.IntRange(0, 5).Draw(rt, "max"),
+			Within:      Duration(rapid.IntRange(1, 50).Draw(rt, "within")),
+		}
+		var stamps, all []int64
+		now := int64(0)
+		for range rapid.IntRange(1, 60).Draw(rt, "crashes") {
+			now += int64(rapid.IntRange(0, 30).Draw(rt, "gap"))
+			n := 0 // restarts in the window that ends now, counted anew
+			for _, s := range all {
+				if now-s <= int64(in.Within) {
+					n++
+				}
+			}
+			before := slices.Clone(stamps)
+			kept, ok := in.Count(stamps, now)
+			if !slices.Equal(before, stamps) {
+				rt.Fatal("Count changed its argument")
+			}
+			if ok != (n < in.MaxRestarts) {
+				rt.Fatalf("restart at %d after %v under %+v: allowed=%t", now, all, in, ok)
+			}
+			stamps = kept
+			if ok {
+				all = append(all, now)
+			} else {
+				refusals++
+			}
+			if len(stamps) > in.MaxRestarts {
+				rt.Fatalf("%d stamps are kept, max %d", len(stamps), in.MaxRestarts)
+			}
+		}
+	})
+	if refusals < 100 && !t.Failed() {
+		t.Errorf("only %d restarts were refused", refusals)
+	}
+}
+
+func TestWindowIsExact(t *testing.T) { // S15
+	in := Intensity{MaxRestarts: 1, Within: 5e9}
+	stamps, ok := in.Count(nil, 100)
+	if !ok || len(stamps) != 1 {
+		t.Fatalf("the first restart: %v, %t", stamps, ok)
+	}
+	if _, ok := in.Count(stamps, 100+5e9); ok {
+		t.Error("a restart exactly `within` ago is not counted")
+	}
+	if kept, ok := in.Count(stamps, 100+5e9+1); !ok || len(kept) != 1 {
+		t.Errorf("a restart a nanosecond older is counted: %v", kept)
+	}
+	if _, ok := (Intensity{MaxRestarts: 0, Within: 5e9}).Count(nil, 0); ok {
+		t.Error("a limit of 0 allows a restart")
+	}
+}
+
+func TestChoose(t *testing.T) { // S29
+	three := []Candidate{{"n1", 4}, {"n2", 2}, {"n3", 2}}
+	for _, c := range []struct {
+		name         string
+		sel          Selector
+		from         []Candidate
+		home, cursor NodeName
+		draw         uint64
+		want         NodeName
+	}{
+		{"local_first is the home", *LocalFirst, three, "n1", "", 0, "n1"},
+		{"local_first without its home is least_loaded", *LocalFirst, three, "n9", "", 0, "n2"},
+		{"least_loaded, then the name", *LeastLoaded, three, "n1", "", 0, "n2"},
+		{"round_robin begins at the first", *RoundRobin, three, "", "", 0, "n1"},
+		{"round_robin goes on", *RoundRobin, three, "", "n1", 0, "n2"},
+		{"round_robin wraps", *RoundRobin, three, "", "n3", 0, "n1"},
+		{"round_robin goes on from a name that is gone", *RoundRobin, []Candidate{{"n1", 0}, {"n3", 0}}, "", "n2", 0, "n3"},
+		{"random is the draw", *Random, three, "", "", 5, "n3"},
+		{"a node", *OnNode("n3"), three, "n1", "", 0, "n3"},
+		{"a pin waits for its node", *OnNode("n4"), three, "n1", "", 0, ""},
+		{"a fallback", Selector{Kind: SelectNode, Node: "n4", Fallback: SelectLeastLoaded}, three, "n1", "", 0, "n2"},
+		{"a fallback is not used before it must", Selector{Kind: SelectNode, Node: "n1", Fallback: SelectLeastLoaded}, three, "", "", 0, "n1"},
+		{"custom is for others", Selector{Kind: SelectCustom, Custom: "x"}, three, "n1", "", 0, ""},
+		{"nobody", *LocalFirst, nil, "n1", "", 0, ""},
+	} {
+		got, ok := Choose(c.sel, c.from, c.home, c.cursor, c.draw)
+		if got != c.want || ok != (c.want != "") {
+			t.Errorf("%s: %q, %t", c.name, got, ok)
+		}
+	}
+	fallback := Selector{Kind: SelectNode, Node: "n1", Fallback: SelectRoundRobin}
+	if !RoundRobin.MovesCursor("n1") || LeastLoaded.MovesCursor("n1") || fallback.MovesCursor("n1") || !fallback.MovesCursor("n2") {
+		t.Error("the wrong selectors move the cursor")
+	}
+	if !OnNode("n1").Pinned() || fallback.Pinned() || LocalFirst.Pinned() {
+		t.Error("the wrong selectors pin")
+	}
+}
+
+// round_robin gives each of n nodes its turn, whatever the names are.
+func TestRoundRobinIsFair(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		n := rapid.IntRange(1, 9).Draw(rt, "nodes")
+		var nodes []Candidate
+		for i := range n {
+			nodes = append(nodes, Candidate{Name: NodeName(fmt.Sprintf("n%d", i))})
+		}
+		cursor := NodeName(rapid.StringMatching("n[0-9]?").Draw(rt, "cursor"))
+		times := map[NodeName]int{}
+		for range 3 * n {
+			cursor, _ = Choose(*RoundRobin, nodes, "", cursor, 0)
+			times[cursor]++
+		}
+		for _, c := range nodes {
+			if times[c.Name] != 3 {
+				rt.Fatalf("%s had %d turns of 3", c.Name, times[c.Name])
+			}
+		}
+	})
+}
