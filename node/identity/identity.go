@@ -182,21 +182,24 @@ func (i *Identity) SetCluster(id string) error {
 	if id == "" {
 		return errors.New("the cluster's UUID is empty")
 	}
-	if known := i.Cluster(); known != "" && known != id {
-		return fmt.Errorf("the data directory %s belongs to cluster %s, and the servers it reaches are cluster %s: correct cluster.servers, "+
-			"or give this node a node.data_dir of its own for that cluster", i.dir, known, id)
-	}
-	return i.update(func(r *record) { r.Cluster = id })
+	return i.update(func(r *record) error {
+		if r.Cluster != "" && r.Cluster != id {
+			return fmt.Errorf("the data directory %s belongs to cluster %s, and the servers it reaches are cluster %s: correct cluster.servers, "+
+				"or give this node a node.data_dir of its own for that cluster", i.dir, r.Cluster, id)
+		}
+		r.Cluster = id
+		return nil
+	})
 }
 
 // SetGen remembers the highest generation seen; a lower one changes nothing.
 func (i *Identity) SetGen(gen uint64) error {
-	return i.update(func(r *record) { r.Gen = max(r.Gen, gen) })
+	return i.update(func(r *record) error { r.Gen = max(r.Gen, gen); return nil })
 }
 
 // RaftCreated records that the Raft log exists: from now on its absence is a loss, and refused.
 func (i *Identity) RaftCreated() error {
-	return i.update(func(r *record) { r.Raft = true })
+	return i.update(func(r *record) error { r.Raft = true; return nil })
 }
 
 func (i *Identity) get() record {
@@ -205,28 +208,35 @@ func (i *Identity) get() record {
 	return i.rec
 }
 
-// update changes the record on disk, then in memory; nothing is written when nothing changes. An error means that the
-// disk does not take it: what was to be remembered is not, and the node must stop.
-func (i *Identity) update(change func(*record)) error {
-	before := i.get()
-	after := before
-	if change(&after); after == before {
-		return nil
+// update changes the record, on disk, then in memory; nothing is written when nothing changes. A failure to write means
+// that the disk does not take it: what was to be remembered is not, and the node must stop.
+func (i *Identity) update(change func(*record) error) error {
+	now := i.get()
+	same := now
+	if err := change(&now); err != nil || now == same {
+		return err
 	}
+	var refused error
 	err := i.db.Update(func(tx *bbolt.Tx) error {
 		stored, _, err := read(tx) // another update may have come between
 		if err != nil {
 			return err
 		}
-		change(&stored)
+		if refused = change(&stored); refused != nil {
+			return refused
+		}
+		now = stored
 		return write(tx, stored)
 	})
-	if err != nil {
+	switch {
+	case refused != nil:
+		return refused
+	case err != nil:
 		return fmt.Errorf("write %s: %w", filepath.Join(i.dir, File), err)
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	change(&i.rec)
+	i.rec.merge(now)
 	return nil
 }
 

@@ -24,6 +24,15 @@ type record struct {
 	place   place
 }
 
+// merge takes what another record knows more: facts are added, never taken back.
+func (r *record) merge(o record) {
+	if o.Cluster != "" {
+		r.Cluster = o.Cluster
+	}
+	r.Gen = max(r.Gen, o.Gen)
+	r.Raft = r.Raft || o.Raft
+}
+
 // load reads the record; found is false in a new file.
 func load(db *bbolt.DB) (r record, found bool, err error) {
 	err = db.View(func(tx *bbolt.Tx) error {
