@@ -14,13 +14,13 @@ import (
 
 func (c *command) children() *cobra.Command {
 	show := &cobra.Command{
-		Use: "show SUP CHILD", Short: "Show one child", Args: cobra.ExactArgs(2),
+		Use: "show SUP CHILD", Short: "Show one child", Args: takes("SUP", "CHILD"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.show(cmd.Context(), client.Request{Method: http.MethodGet, Path: childPath(args[0], args[1])}, c.printChild)
 		},
 	}
 	terminate := &cobra.Command{
-		Use: "terminate SUP CHILD", Short: "Stop a child and remove it", Args: cobra.ExactArgs(2),
+		Use: "terminate SUP CHILD", Short: "Stop a child and remove it", Args: takes("SUP", "CHILD"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.show(cmd.Context(), client.Request{Method: http.MethodDelete, Path: childPath(args[0], args[1])}, func(client.Answer) error {
 				if c.output == "table" {
@@ -31,7 +31,7 @@ func (c *command) children() *cobra.Command {
 		},
 	}
 	restart := &cobra.Command{
-		Use: "restart SUP CHILD", Short: "Restart a child by hand, uncounted", Args: cobra.ExactArgs(2),
+		Use: "restart SUP CHILD", Short: "Restart a child by hand, uncounted", Args: takes("SUP", "CHILD"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.show(cmd.Context(), client.Request{Method: http.MethodPost, Path: append(childPath(args[0], args[1]), "restart")}, c.printChild)
 		},
@@ -53,7 +53,7 @@ type childPage struct {
 func (c *command) listChildren() *cobra.Command {
 	var node, status string
 	cmd := &cobra.Command{
-		Use: "list SUP", Short: "List a supervisor's children, in start order", Args: cobra.ExactArgs(1),
+		Use: "list SUP", Short: "List a supervisor's children, in start order", Args: takes("SUP"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			query := url.Values{}
 			for k, v := range map[string]string{"node": node, "status": status} {
@@ -95,14 +95,14 @@ func (c *command) printChildren(cmd *cobra.Command, sup string, query url.Values
 		}
 		return writeIndented(c.Out, body)
 	}
-	rows := [][]string{{"ID", "STATUS", "NODE", "INCARNATION", "RESTARTS", "RESTART", "LAST EXIT"}}
+	rows := [][]string{{"ID", "STATUS", "NODE", "INCARNATION", "RESTARTS", "RESTART", "LAST EXIT, OR WHY PENDING"}}
 	for _, raw := range all.Children {
 		var ch supervisor.ChildInfo
 		if err := json.Unmarshal(raw, &ch); err != nil {
 			return fmt.Errorf("understand the answer: %w", err)
 		}
 		rows = append(rows, []string{string(ch.ID), string(ch.Status), string(ch.Node), token(ch), fmt.Sprint(ch.RestartCount),
-			string(ch.Restart), lastExit(ch)})
+			string(ch.Restart), orElse(ch.PendingReason, lastExit(ch))})
 	}
 	return table(c.Out, rows)
 }
@@ -157,4 +157,11 @@ func lastExit(ch supervisor.ChildInfo) string {
 	default:
 		return fmt.Sprintf("%s (%s)", e.Reason, e.Detail)
 	}
+}
+
+func orElse(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
 }

@@ -11,7 +11,7 @@ import (
 
 func (c *command) configGroup() *cobra.Command {
 	check := &cobra.Command{
-		Use: "check FILE", Short: "Check a config file and start nothing", Args: cobra.ExactArgs(1),
+		Use: "check FILE", Short: "Check a config file and start nothing", Args: takes("FILE"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			cfg, err := loadConfig(args[0])
 			if err != nil {

@@ -19,7 +19,7 @@ const maxBasePort = 65535 - 1000 - 5
 func (c *command) dev() *cobra.Command {
 	o := dev.Options{Out: c.Out}
 	cmd := &cobra.Command{
-		Use: "dev", Short: "Run a cluster of real processes on this host, to play with", Args: cobra.NoArgs,
+		Use: "dev", Short: "Run a cluster of real processes on this host, to play with", Args: takes(),
 		Long: "Start a cluster of separate processes on loopback and a demo supervisor, follow the lifecycle events, and stop\n" +
 			"everything on Ctrl-C.",
 		RunE: func(cmd *cobra.Command, _ []string) error {

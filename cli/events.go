@@ -27,7 +27,7 @@ func (c *command) events() *cobra.Command {
 	var since uint64
 	var follow bool
 	cmd := &cobra.Command{
-		Use: "events", Short: "Print the lifecycle events", Args: cobra.NoArgs,
+		Use: "events", Short: "Print the lifecycle events, one a line (with -o json one JSON object a line)", Args: takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cl, err := c.cluster()
 			if err != nil {

@@ -15,7 +15,7 @@ import (
 
 func (c *command) nodes() *cobra.Command {
 	list := &cobra.Command{
-		Use: "list", Short: "List the members", Args: cobra.NoArgs,
+		Use: "list", Short: "List the members", Args: takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.show(cmd.Context(), client.Request{Method: http.MethodGet, Path: []string{"v1", "nodes"}}, func(ans client.Answer) error {
 				var l struct{ Nodes []supervisor.NodeInfo }
@@ -31,7 +31,7 @@ func (c *command) nodes() *cobra.Command {
 		},
 	}
 	show := &cobra.Command{
-		Use: "show NODE", Short: "Show one member", Args: cobra.ExactArgs(1),
+		Use: "show NODE", Short: "Show one member", Args: takes("NODE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.show(cmd.Context(), client.Request{Method: http.MethodGet, Path: []string{"v1", "nodes", args[0]}}, func(ans client.Answer) error {
 				var n supervisor.NodeInfo

@@ -59,7 +59,7 @@ func (c *command) root() *cobra.Command {
 		return usagef("%w; see %s --help", err, cmd.CommandPath())
 	})
 	root.AddCommand(c.start(), c.dev(), c.configGroup(), c.status(), c.nodes(), c.sup(), c.children(), c.events(), c.version())
-	strict(root)
+	root.SuggestionsMinimumDistance = 2
 	return root
 }
 
@@ -120,7 +120,7 @@ func (c *command) show(ctx context.Context, r client.Request, print func(client.
 
 // group is a command that only has others below it.
 func group(use, short string, below ...*cobra.Command) *cobra.Command {
-	g := &cobra.Command{Use: use, Short: short, Args: unknownCommand,
+	g := &cobra.Command{Use: use, Short: short, Args: unknownCommand, SuggestionsMinimumDistance: 2,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return usagef("%s needs one of: %s", cmd.CommandPath(), strings.Join(names(cmd), ", "))
 		}}
@@ -150,19 +150,15 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 	return usagef("%s; it has: %s", msg, strings.Join(names(cmd), ", "))
 }
 
-// strict makes wrong numbers of arguments a usage error everywhere, and says how the command is used.
-func strict(cmd *cobra.Command) {
-	if check := cmd.Args; check != nil {
-		cmd.Args = func(cmd *cobra.Command, args []string) error {
-			err := check(cmd, args)
-			if err == nil || exitStatus(err) == exitUsage {
-				return err
-			}
-			return usagef("%w; usage: %s", err, cmd.UseLine())
+// takes checks that a command gets exactly the arguments that are named.
+func takes(arguments ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) < len(arguments):
+			return usagef("%s is missing; usage: %s", arguments[len(args)], cmd.UseLine())
+		case len(args) > len(arguments):
+			return usagef("%q is one argument too many; usage: %s", args[len(arguments)], cmd.UseLine())
 		}
-	}
-	cmd.SuggestionsMinimumDistance = 2
-	for _, below := range cmd.Commands() {
-		strict(below)
+		return nil
 	}
 }

@@ -23,7 +23,7 @@ const adminGrace = time.Second
 func (c *command) start() *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
-		Use: "start --config FILE", Short: "Start a node and keep it running until SIGTERM or SIGINT", Args: cobra.NoArgs,
+		Use: "start --config FILE", Short: "Start a node and keep it running until SIGTERM or SIGINT", Args: takes(),
 		Long: "Start a node. SIGTERM or SIGINT makes it leave: its children are handed over to other nodes first, for at most\n" +
 			"node.shutdown_timeout. A second signal stops it at once.",
 		RunE: func(cmd *cobra.Command, _ []string) error {

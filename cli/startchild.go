@@ -24,7 +24,12 @@ func (c *command) startChild() *cobra.Command {
 		Short: "Start a child",
 		Example: "  supnode children start pool --id w1 -- /bin/sh -c 'sleep 1000'\n" +
 			"  supnode children start pool w1.yaml",
-		Args: cobra.MinimumNArgs(1),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return takes("SUP")(cmd, args)
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			query := url.Values{}
 			if f.wait != "" {

@@ -12,7 +12,7 @@ import (
 
 func (c *command) status() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "status", Short: "Show a node's view of the cluster", Args: cobra.NoArgs,
+		Use: "status", Short: "Show a node's view of the cluster", Args: takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.show(cmd.Context(), client.Request{Method: http.MethodGet, Path: []string{"v1", "status"}}, c.printStatus)
 		},

@@ -16,19 +16,19 @@ import (
 
 func (c *command) sup() *cobra.Command {
 	list := &cobra.Command{
-		Use: "list", Short: "List the supervisors", Args: cobra.NoArgs,
+		Use: "list", Short: "List the supervisors", Args: takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.show(cmd.Context(), client.Request{Method: http.MethodGet, Path: []string{"v1", "supervisors"}}, c.printSupervisors)
 		},
 	}
 	show := &cobra.Command{
-		Use: "show SUP", Short: "Show one supervisor, with statistics", Args: cobra.ExactArgs(1),
+		Use: "show SUP", Short: "Show one supervisor, with statistics", Args: takes("SUP"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.show(cmd.Context(), client.Request{Method: http.MethodGet, Path: []string{"v1", "supervisors", args[0]}}, c.printSupervisor)
 		},
 	}
 	start := &cobra.Command{
-		Use: "start FILE", Short: "Start a supervisor from a manifest (YAML or JSON, - for stdin)", Args: cobra.ExactArgs(1),
+		Use: "start FILE", Short: "Start a supervisor from a manifest (YAML or JSON, - for stdin)", Args: takes("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			m, err := c.readManifest(args[0])
 			if err != nil {
@@ -41,7 +41,7 @@ func (c *command) sup() *cobra.Command {
 	}
 	var reason string
 	stop := &cobra.Command{
-		Use: "stop SUP", Short: "Stop a supervisor and its children, in reverse start order", Args: cobra.ExactArgs(1),
+		Use: "stop SUP", Short: "Stop a supervisor and its children, in reverse start order", Args: takes("SUP"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			query := url.Values{}
 			if reason != "" {

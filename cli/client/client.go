@@ -39,7 +39,7 @@ func New(addrs []string, token string) (*Client, error) {
 		DialContext: (&net.Dialer{Timeout: dialTimeout}).DialContext, TLSHandshakeTimeout: dialTimeout, Proxy: http.ProxyFromEnvironment,
 	}}}
 	for _, a := range addrs {
-		a = strings.TrimSuffix(strings.TrimSpace(a), "/")
+		a = strings.TrimSpace(a)
 		if a == "" {
 			continue
 		}
@@ -50,7 +50,7 @@ func New(addrs []string, token string) (*Client, error) {
 		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 			return nil, fmt.Errorf("%q is not the address of a node; write one like http://127.0.0.1:8101", a)
 		}
-		c.addrs = append(c.addrs, a)
+		c.addrs = append(c.addrs, strings.TrimSuffix(a, "/"))
 	}
 	if len(c.addrs) == 0 {
 		return nil, errors.New("no address of a node is given")

@@ -28,8 +28,8 @@ type sample struct {
 
 func TestDecodeReadsYAMLAndJSON(t *testing.T) {
 	for name, src := range map[string]string{
-		"yaml": "name: a\ncount: 3\non: true\nwait: 5s\ntags: {zone: a}\nnested:\n  key: |\n    two\n    lines\nlist:\n- id: x\n  args: [{command: /bin/sh, n: 1.5, deep: [null, <&>]}, \"s\"]\n  selector: {node: n2}\n",
-		"json": `{"name":"a","count":3,"on":true,"wait":"5s","tags":{"zone":"a"},"nested":{"key":"two\nlines\n"},"list":[{"id":"x","args":[{"command":"/bin/sh","n":1.5,"deep":[null,"<&>"]},"s"],"selector":{"node":"n2"}}]}`,
+		"yaml":  "name: a\ncount: 3\non: true\nwait: 5s\ntags: {zone: a}\nnested:\n  key: |\n    two\n    lines\nlist:\n- id: x\n  args: [{command: /bin/sh, n: 1.5, deep: [null, <&>]}, \"s\"]\n  selector: {node: n2}\n",
+		"json":  `{"name":"a","count":3,"on":true,"wait":"5s","tags":{"zone":"a"},"nested":{"key":"two\nlines\n"},"list":[{"id":"x","args":[{"command":"/bin/sh","n":1.5,"deep":[null,"<&>"]},"s"],"selector":{"node":"n2"}}]}`,
 		"alias": "name: &n a\ncount: 3\non: true\nwait: 5s\ntags: &t {zone: *n}\nnested: {key: \"two\\nlines\\n\"}\nlist:\n- id: x\n  args: [{command: /bin/sh, n: 1.5, deep: [null, <&>]}, \"s\"]\n  selector: {node: n2}\n",
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,0 +1,129 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+)
+
+// answering is a node that always answers the same, and counts.
+func answering(t *testing.T, status int, body string) (*httptest.Server, *[]*http.Request) {
+	t.Helper()
+	var asked []*http.Request
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r)
+		w.WriteHeader(status)
+		w.Write([]byte(body))
+	}))
+	t.Cleanup(s.Close)
+	return s, &asked
+}
+
+// dead is an address where nothing listens.
+func dead(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+const noLeader = `{"title": "The cluster has no leader", "status": 503, "detail": "none was reached", "code": "no_leader"}`
+
+func TestNodesAreAskedInTurnUntilOneAnswers(t *testing.T) {
+	lonely, first := answering(t, 503, noLeader)
+	broken, second := answering(t, 500, "<html>")
+	good, third := answering(t, 200, `{"ok": true}`)
+	never, fourth := answering(t, 200, `{}`)
+	c, err := New([]string{dead(t), lonely.URL, broken.URL, good.URL, never.URL}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	ans, err := c.Do(context.Background(), Request{Method: http.MethodPost, Path: []string{"v1", "x"}, Body: []byte("{}")})
+	if err != nil || string(ans.Body) != `{"ok": true}` {
+		t.Fatalf("%s, %v", ans.Body, err)
+	}
+	if len(*first) != 1 || len(*second) != 1 || len(*third) != 1 || len(*fourth) != 0 {
+		t.Errorf("asked %d, %d, %d, %d times", len(*first), len(*second), len(*third), len(*fourth))
+	}
+	key := (*first)[0].Header.Get("Idempotency-Key")
+	if key == "" || key != (*third)[0].Header.Get("Idempotency-Key") {
+		t.Errorf("keys %q and %q", key, (*third)[0].Header.Get("Idempotency-Key"))
+	}
+}
+
+func TestARefusalIsFinal(t *testing.T) {
+	no, _ := answering(t, 404, `{"title": "No such child", "status": 404, "detail": "there is none", "code": "child_not_found", "child": "x"}`)
+	other, asked := answering(t, 200, `{}`)
+	c, err := New([]string{no.URL, other.URL}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_, err = c.Do(context.Background(), Request{Method: http.MethodGet})
+	var p *Problem
+	if !errors.As(err, &p) || p.Code != "child_not_found" || err.Error() != "No such child: there is none" || len(*asked) != 0 {
+		t.Errorf("%v, the other was asked %d times", err, len(*asked))
+	}
+}
+
+func TestOfManyFailuresTheMostTellingIsReported(t *testing.T) {
+	lonely, _ := answering(t, 503, noLeader)
+	for _, addrs := range [][]string{{lonely.URL, dead(t)}, {dead(t), lonely.URL}} {
+		c, err := New(addrs, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = c.Do(context.Background(), Request{Method: http.MethodGet})
+		c.Close()
+		if err == nil || err.Error() != "The cluster has no leader: none was reached" {
+			t.Errorf("%v", err)
+		}
+	}
+	gone := dead(t)
+	c, err := New([]string{gone}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.Do(context.Background(), Request{Method: http.MethodGet})
+	if want := "http://" + gone + " can't be reached: dial tcp " + gone + ": connect: connection refused"; err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
+
+func TestWhatIsSent(t *testing.T) {
+	s, asked := answering(t, 200, `{}`)
+	c, err := New([]string{strings.TrimPrefix(s.URL, "http://") + "/"}, "secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.Timeout = 1500 * time.Millisecond
+	if err := c.Get(context.Background(), &struct{}{}, url.Values{"since": {"3"}}, "v1", "supervisors", "pool/w1"); err != nil {
+		t.Fatal(err)
+	}
+	r := (*asked)[0]
+	if got := r.URL.RequestURI(); got != "/v1/supervisors/pool%2Fw1?since=3&timeout=1.5s" {
+		t.Errorf("%s", got)
+	}
+	if r.Header.Get("Authorization") != "Bearer secret" || r.Header.Get("Idempotency-Key") != "" {
+		t.Errorf("%v", r.Header)
+	}
+}
+
+func TestAddressesAreChecked(t *testing.T) {
+	for _, addr := range []string{"", "ftp://x:1", "http://", "http://a b:1"} {
+		if _, err := New([]string{addr}, ""); err == nil {
+			t.Errorf("%q is accepted", addr)
+		}
+	}
+}
