@@ -13,7 +13,7 @@ func (s *State) bootstrap(c *Bootstrap) Result {
 
 // establish begins a leader's term.
 func (s *State) establish(c *Establish) Result {
-	if c.Term < s.term {
+	if c.Term <= s.term {
 		return stale()
 	}
 	s.leader, s.term = c.Leader, c.Term

@@ -49,7 +49,7 @@ type Bootstrap struct {
 	Settings Settings `cbor:"2,keyasint"`
 }
 
-// Establish is the first command of every leader (its barrier): leader_changed.
+// Establish is the first command of every leader (its barrier): leader_changed. Stale unless Term is larger than the last one.
 type Establish struct {
 	Term   uint64       `cbor:"1,keyasint"`
 	Leader sup.NodeName `cbor:"2,keyasint"`

@@ -76,8 +76,12 @@ func (s *State) prospectsOfStart(c *StartSupervisor) []Prospect {
 	t := &tree{head: &Supervisor{Name: c.Spec.Name, Spec: &c.Spec, Home: c.Home}}
 	prospects := make([]Prospect, 0, len(c.Spec.Children))
 	for i := range c.Spec.Children {
-		spec := &c.Spec.Children[i]
-		prospects = append(prospects, t.prospect(&Child{Key: sup.Key{Supervisor: c.Spec.Name, Child: spec.ID}, Spec: spec}, ""))
+		spec := c.Spec.Children[i]
+		if spec.Selector == nil { // the state may have a stopped supervisor of this name, with another selector
+			selector := t.head.selector()
+			spec.Selector = &selector
+		}
+		prospects = append(prospects, t.prospect(&Child{Key: sup.Key{Supervisor: c.Spec.Name, Child: spec.ID}, Spec: &spec}, ""))
 	}
 	return prospects
 }
