@@ -26,7 +26,7 @@ func (n *Node) clearLeftovers(ctx context.Context) error {
 	n.guard = lock
 	ctx, cancel := context.WithTimeout(ctx, lockWait)
 	defer cancel()
-	killed, err := guardian.KillLeftovers(ctx, n.id.UUID())
+	killed, err := guardian.KillLeftovers(ctx, n.id.ID())
 	if err != nil {
 		return fmt.Errorf("commands of this node's former process are still there: %w", err)
 	}
@@ -61,7 +61,7 @@ func (n *Node) startAgent() error {
 	})
 	n.agent = agent.NewDriver(agent.Options{
 		Agent: agent.Config{
-			Node: n.cfg.Name, ID: n.id.UUID(), Addr: n.port.Advertise(), Admin: n.cfg.Admin, Voter: n.cfg.voter(), Tags: tags,
+			Node: n.cfg.Name, ID: n.id.ID(), Addr: n.port.Advertise(), Admin: n.cfg.Admin, Voter: n.cfg.voter(), Tags: tags,
 			Level: featureLevel, Settings: n.cfg.settings(), Gen: n.id.Gen(), Seed: rand.Uint64(),
 		},
 		Clock: n.clock, Connector: connector{n}, Remember: n.id.SetGen, Exit: n.cfg.Exit, Logger: n.log.Named("agent"),
@@ -70,7 +70,7 @@ func (n *Node) startAgent() error {
 		return nil
 	}
 	exec, err := guardian.Start(guardian.Config{
-		Node: n.cfg.Name, NodeID: n.id.UUID(), DataDir: n.cfg.DataDir, Lock: n.guard, Listener: n.port.Socket(),
+		Node: n.cfg.Name, NodeID: n.id.ID(), DataDir: n.cfg.DataDir, Lock: n.guard, Listener: n.port.Socket(),
 		Allow: n.cfg.Exec.Allow, Isolation: guardian.Isolation(n.cfg.Exec.Isolation), Logger: n.log.Named("exec"),
 	}, n.agent.Sink)
 	if err != nil {

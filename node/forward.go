@@ -57,12 +57,21 @@ func (n *Node) serve() {
 		a, err := n.readHere(ctx, q)
 		return a, err
 	})
+}
+
+// serveWho answers other servers' questions before this one runs Raft: servers that start together ask each other.
+func (n *Node) serveWho() {
 	n.port.Handle(methodWho, func(_ context.Context, _ sup.NodeName, body []byte) (any, error) {
 		var q whoRequest
 		if err := rpc.Decode(body, &q); err != nil {
 			return nil, err
 		}
-		r := whoReply{Leader: n.leaderName()}
+		var r whoReply
+		select {
+		case <-n.joined:
+			r.Leader = n.leaderName()
+		default:
+		}
 		n.fsm.View(func(s *fsm.State) {
 			r.Cluster = s.Cluster()
 			if m := s.Node(q.Node); m != nil {

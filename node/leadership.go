@@ -170,11 +170,7 @@ func (n *Node) findLeader(ctx context.Context) (leaderAddr, bool) {
 		return leaderAddr{}, false
 	}
 	for _, s := range n.cfg.Servers {
-		ctx, cancel := context.WithTimeout(ctx, time.Second)
-		var who whoReply
-		err := n.port.Call(ctx, s.Addr, s.Name, methodWho, whoRequest{Node: n.cfg.Name}, &who)
-		cancel()
-		if err == nil && who.Leader != "" {
+		if who, err := n.who(ctx, s); err == nil && who.Leader != "" {
 			return leaderAddr{name: who.Leader, addr: n.cfg.addrOf(who.Leader)}, true
 		}
 	}

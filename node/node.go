@@ -41,6 +41,7 @@ type Node struct {
 	known   atomic.Pointer[leaderAddr] // the leader that the agent's stream last found
 	waiters waiters
 
+	joined    chan struct{} // closed when a server's Raft runs
 	closing   chan struct{} // closed when the node begins to stop
 	closeOnce sync.Once
 	ended     chan struct{} // closed when everything has stopped
@@ -59,7 +60,7 @@ func Start(ctx context.Context, cfg Config) (_ *Node, err error) {
 	}
 	n := &Node{
 		cfg: cfg, log: cfg.Logger.With("node", string(cfg.Name)),
-		closing: make(chan struct{}), ended: make(chan struct{}),
+		joined: make(chan struct{}), closing: make(chan struct{}), ended: make(chan struct{}),
 	}
 	defer func() {
 		if err != nil {
@@ -80,15 +81,18 @@ func Start(ctx context.Context, cfg Config) (_ *Node, err error) {
 	if n.port, err = n.openPort(); err != nil {
 		return nil, err
 	}
+	n.port.SetCluster(n.id.Cluster())
 	if cfg.voter() {
 		n.fsm = fsm.NewFSM(n.log.Named("fsm"), n.fatal)
 		n.fsm.OnApplied(n.applied)
-		n.serve()
-		n.port.SetLeader(n.redirect)
-		n.port.OnSync(n.serveSync)
+		n.serveWho()
 		if err := n.startRaft(ctx); err != nil {
 			return nil, err
 		}
+		close(n.joined)
+		n.serve()
+		n.port.SetLeader(n.redirect)
+		n.port.OnSync(n.serveSync)
 	}
 	if err := n.startAgent(); err != nil {
 		return nil, err
@@ -100,6 +104,7 @@ func Start(ctx context.Context, cfg Config) (_ *Node, err error) {
 	}
 	n.tasks.Go(func() { n.runAgent(run) })
 	n.tasks.Go(func() { n.startManifests(run) })
+	n.tasks.Go(func() { n.learnCluster(run) })
 	go n.reap()
 	return n, nil
 }
@@ -171,6 +176,8 @@ func (n *Node) release() {
 		if err := n.raft.Shutdown().Error(); err != nil {
 			n.log.Warn("Raft's end", "error", err)
 		}
+	}
+	if n.trans != nil {
 		n.trans.Close()
 	}
 	if n.port != nil {

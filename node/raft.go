@@ -41,14 +41,31 @@ func (c Config) raftConfig(log hclog.Logger, notify chan<- bool) *raft.Config {
 	return rc
 }
 
+// raftServers is the configuration that every server bootstraps: names are the addresses.
+func (c Config) raftServers() (conf raft.Configuration) {
+	for _, s := range c.Servers {
+		conf.Servers = append(conf.Servers, raft.Server{ID: raft.ServerID(s.Name), Address: raft.ServerAddress(s.Name)})
+	}
+	return conf
+}
+
 // startRaft opens the store and joins Raft. On a first start the configuration of the file is bootstrapped; it names servers
 // by name alone, each node resolves names by its own file, so it is identical on every server whatever addresses files give.
 func (n *Node) startRaft(ctx context.Context) error {
-	st, err := store.Open(store.Options{Dir: n.cfg.DataDir, Logger: n.log.Named("store"), Fatal: n.fatal})
+	st, err := store.Open(store.Options{Dir: n.id.RaftDir(), Logger: n.log.Named("store"), Fatal: n.fatal})
 	if err != nil {
 		return err
 	}
 	n.store = st
+	had, err := raft.HasExistingState(st.Log(), st.Stable(), st.Snapshots())
+	if err != nil {
+		return fmt.Errorf("read the Raft log in %s: %w", n.id.RaftDir(), err)
+	}
+	if !had {
+		if err := n.mayBootstrap(ctx); err != nil {
+			return err
+		}
+	}
 	layer, err := rpc.RaftLayer[raft.ServerAddress](n.port, func(name sup.NodeName) (string, bool) {
 		addr := n.cfg.addrOf(name)
 		return addr, addr != ""
@@ -57,32 +74,24 @@ func (n *Node) startRaft(ctx context.Context) error {
 		return err
 	}
 	rlog := n.log.Named("raft")
-	trans := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+	n.trans = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream: layer, MaxPool: 3, Timeout: raftIOTimeout, Logger: rlog,
 	})
 	n.notify = make(chan bool, 16)
 	rc := n.cfg.raftConfig(rlog, n.notify)
-	had, err := raft.HasExistingState(st.Log(), st.Stable(), st.Snapshots())
-	if err == nil && !had {
-		if err = n.mayBootstrap(ctx); err != nil {
-			return err
+	if !had {
+		err := raft.BootstrapCluster(rc, st.Log(), st.Stable(), st.Snapshots(), n.trans, n.cfg.raftServers())
+		if err != nil {
+			return fmt.Errorf("bootstrap the Raft log in %s: %w", n.id.RaftDir(), err)
 		}
-		var conf raft.Configuration
-		for _, s := range n.cfg.Servers {
-			conf.Servers = append(conf.Servers, raft.Server{ID: raft.ServerID(s.Name), Address: raft.ServerAddress(s.Name)})
-		}
-		err = raft.BootstrapCluster(rc, st.Log(), st.Stable(), st.Snapshots(), trans, conf)
 	}
+	if err := n.id.RaftCreated(); err != nil {
+		return err
+	}
+	n.raft, err = raft.NewRaft(rc, n.fsm, st.Log(), st.Stable(), st.Snapshots(), n.trans)
 	if err != nil {
-		trans.Close()
-		return fmt.Errorf("prepare the Raft log in %s: %w", n.cfg.DataDir, err)
+		return fmt.Errorf("start Raft on %s: %w", n.id.RaftDir(), err)
 	}
-	n.raft, err = raft.NewRaft(rc, n.fsm, st.Log(), st.Stable(), st.Snapshots(), trans)
-	if err != nil {
-		trans.Close()
-		return fmt.Errorf("start Raft on %s: %w", n.cfg.DataDir, err)
-	}
-	n.trans = trans
 	return nil
 }
 
@@ -98,14 +107,11 @@ func (n *Node) mayBootstrap(ctx context.Context) error {
 			if s.Name == n.cfg.Name {
 				continue
 			}
-			ask, cancel := context.WithTimeout(ctx, time.Second)
-			var who whoReply
-			err := n.port.Call(ask, s.Addr, s.Name, methodWho, whoRequest{Node: n.cfg.Name}, &who)
-			cancel()
+			who, err := n.who(ctx, s)
 			if err != nil {
 				continue
 			}
-			if who.Known && who.ID != n.id.UUID() {
+			if who.Known && who.ID != n.id.ID() {
 				return fmt.Errorf("data_dir %s is empty, but the cluster knows node %q from an earlier data_dir (%s): a server that forgot its votes may not come back; "+
 					"restore the directory, or replace the server under a new name", n.cfg.DataDir, n.cfg.Name, who.ID)
 			}

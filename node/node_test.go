@@ -1,0 +1,416 @@
+package node_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/supnode/supnode/fsm"
+	"github.com/supnode/supnode/node"
+	"github.com/supnode/supnode/node/agent/guardian"
+	"github.com/supnode/supnode/rpc"
+	sup "github.com/supnode/supnode/supervisor"
+	"github.com/supnode/supnode/test/machine"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	guardian.RunIfGuardian()
+	machine.Alone()
+	goleak.VerifyTestMain(m)
+}
+
+// cluster is a cluster of nodes in this process, over real sockets and disks.
+type cluster struct {
+	t       *testing.T
+	configs map[sup.NodeName]node.Config
+	nodes   map[sup.NodeName]*node.Node
+}
+
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// newCluster makes the configurations of servers n1…, and of plain agents a1….
+func newCluster(t *testing.T, servers, agents int, change func(*node.Config)) *cluster {
+	t.Helper()
+	c := &cluster{t: t, configs: map[sup.NodeName]node.Config{}, nodes: map[sup.NodeName]*node.Node{}}
+	var list []node.Server
+	for i := range servers {
+		list = append(list, node.Server{Name: sup.NodeName(fmt.Sprintf("n%d", i+1)), Addr: freeAddr(t)})
+	}
+	dir := t.TempDir()
+	add := func(name sup.NodeName, addr string) {
+		cfg := node.Config{
+			Name: name, DataDir: filepath.Join(dir, string(name)), Servers: list,
+			HeartbeatInterval: 200 * time.Millisecond, LeaseTTL: 2 * time.Second, ShutdownTimeout: 10 * time.Second,
+			RPC:  node.RPCConfig{Listen: addr},
+			Exec: node.ExecConfig{Enabled: true, Allow: []string{"/bin/*", "/usr/bin/*"}},
+		}
+		if os.Getenv("SUPNODE_TEST_LOG") != "" {
+			cfg.Logger = hclog.New(&hclog.LoggerOptions{Name: string(name), Level: hclog.Debug})
+		}
+		if change != nil {
+			change(&cfg)
+		}
+		c.configs[name] = cfg
+	}
+	for _, s := range list {
+		add(s.Name, s.Addr)
+	}
+	for i := range agents {
+		add(sup.NodeName(fmt.Sprintf("a%d", i+1)), freeAddr(t))
+	}
+	t.Cleanup(func() {
+		for _, n := range c.nodes {
+			n.Close()
+		}
+	})
+	return c
+}
+
+// start starts nodes together: the first start of a server asks another one.
+func (c *cluster) start(names ...sup.NodeName) {
+	c.t.Helper()
+	type started struct {
+		n   *node.Node
+		err error
+	}
+	done := make(chan started, len(names))
+	for _, name := range names {
+		cfg := c.configs[name]
+		go func() {
+			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+			defer cancel()
+			n, err := node.Start(ctx, cfg)
+			done <- started{n, err}
+		}()
+	}
+	for range names {
+		s := <-done
+		if s.err != nil {
+			c.t.Error(s.err)
+			continue
+		}
+		c.nodes[s.n.Name()] = s.n
+	}
+	if c.t.Failed() {
+		c.t.FailNow()
+	}
+}
+
+func (c *cluster) stop(name sup.NodeName) {
+	c.t.Helper()
+	if err := c.nodes[name].Close(); err != nil {
+		c.t.Fatal(err)
+	}
+	delete(c.nodes, name)
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for !ok() {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain: %s", what)
+		}
+		time.Sleep(5 * time.Millisecond) // the poll's pace
+	}
+}
+
+func (c *cluster) ready() {
+	c.t.Helper()
+	for name, n := range c.nodes {
+		eventually(c.t, fmt.Sprintf("%s is ready", name), func() bool { return n.Ready().Ready })
+	}
+}
+
+// leader is the name of the node that leads.
+func (c *cluster) leader() (name sup.NodeName) {
+	c.t.Helper()
+	eventually(c.t, "a leader", func() bool {
+		for n, x := range c.nodes {
+			if s := x.Status(); s.Role == "leader" && s.Leader == n {
+				name = n
+				return true
+			}
+		}
+		return false
+	})
+	return name
+}
+
+func (c *cluster) follower() sup.NodeName {
+	leader := c.leader()
+	for i := range len(c.configs) {
+		if name := sup.NodeName(fmt.Sprintf("n%d", i+1)); name != leader && c.nodes[name] != nil {
+			return name
+		}
+	}
+	c.t.Fatal("no follower")
+	return ""
+}
+
+func sleeper(id string) sup.ChildSpec {
+	return sup.ChildSpec{ID: sup.ChildID(id), Behavior: "exec", Args: []json.RawMessage{json.RawMessage(`{"command":"/bin/sleep","args":["1000"]}`)}}
+}
+
+func startSupervisor(children ...sup.ChildSpec) fsm.Command {
+	spec := sup.Spec{Name: "pool", Selector: sup.RoundRobin, Children: children}
+	return fsm.Command{StartSupervisor: &fsm.StartSupervisor{Spec: spec.WithDefaults()}}
+}
+
+func bounded(t *testing.T, d time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func code(err error) sup.Code {
+	var p *sup.Problem
+	if errors.As(err, &p) {
+		return p.Code
+	}
+	return ""
+}
+
+// Requests and reads work on every node, a plain agent too; they reach the leader by themselves.
+func TestEveryNodeAnswers(t *testing.T) {
+	c := newCluster(t, 3, 1, nil)
+	c.start("n1", "n2", "n3", "a1")
+	c.ready()
+	ctx := bounded(t, 30*time.Second)
+	if _, err := c.nodes["a1"].Do(ctx, startSupervisor(sleeper("w1"), sleeper("w2"), sleeper("w3"), sleeper("w4")), ""); err != nil {
+		t.Fatal(err)
+	}
+	on := map[sup.NodeName]bool{}
+	for name, n := range c.nodes {
+		a, err := n.Read(ctx, node.Query{Kind: node.QueryChildren, Supervisor: "pool"})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if len(a.Children) != 4 {
+			t.Fatalf("%s answers %d children", name, len(a.Children))
+		}
+		for _, ch := range a.Children {
+			if ch.Status != sup.StatusRunning {
+				t.Errorf("%s: %s is %s", name, ch.ID, ch.Status)
+			}
+			on[ch.Node] = true
+		}
+		if _, err := n.Read(ctx, node.Query{Kind: node.QueryNodes, Stale: true}); err != nil {
+			t.Errorf("%s: stale read: %v", name, err)
+		}
+		if _, err := n.Read(ctx, node.Query{Kind: node.QueryChild, Supervisor: "pool", Child: "none"}); code(err) != sup.CodeChildNotFound {
+			t.Errorf("%s: %v, want child_not_found", name, err)
+		}
+	}
+	if len(on) != 4 {
+		t.Errorf("round_robin used the nodes %v, want all four", on)
+	}
+	if _, err := c.nodes["n1"].Do(ctx, fsm.Command{StopSupervisor: &fsm.StopSupervisor{Name: "pool"}}, ""); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The same key and body has its effect once, whatever node is asked and whoever leads (S36).
+func TestRule_S36_KeyAcrossLeaders(t *testing.T) {
+	c := newCluster(t, 3, 0, nil)
+	c.start("n1", "n2", "n3")
+	c.ready()
+	ctx := bounded(t, 60*time.Second)
+	if _, err := c.nodes["n1"].Do(ctx, startSupervisor(sleeper("w1")), "start"); err != nil {
+		t.Fatal(err)
+	}
+	add := fsm.Command{StartChild: &fsm.StartChild{Supervisor: "pool", Spec: withDefaults(sleeper("extra"))}}
+	first, err := c.nodes["n2"].Do(ctx, add, "add-extra")
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := c.leader()
+	c.stop(old)
+	again, err := c.nodes[c.follower()].Do(ctx, add, "add-extra")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again.Index != first.Index || again.Child != "extra" {
+		t.Errorf("repeated: %+v, first: %+v", again, first)
+	}
+	other := fsm.Command{StartChild: &fsm.StartChild{Supervisor: "pool", Spec: withDefaults(sleeper("another"))}}
+	if _, err := c.nodes[c.follower()].Do(ctx, other, "add-extra"); code(err) != sup.CodeIdempotencyKeyReused {
+		t.Errorf("another body under the same key: %v", err)
+	}
+}
+
+func withDefaults(c sup.ChildSpec) *sup.ChildSpec {
+	s := sup.Spec{Name: "x", Children: []sup.ChildSpec{c}}.WithDefaults()
+	return &s.Children[0]
+}
+
+// Without a quorum a write is answered no_leader in time, and the children of the minority stop at their lease; all resumes
+// with the quorum (S27).
+func TestNoQuorum(t *testing.T) {
+	c := newCluster(t, 3, 0, nil)
+	c.start("n1", "n2", "n3")
+	c.ready()
+	ctx := bounded(t, 60*time.Second)
+	if _, err := c.nodes["n1"].Do(ctx, startSupervisor(sleeper("w1"), sleeper("w2"), sleeper("w3")), ""); err != nil {
+		t.Fatal(err)
+	}
+	c.stop("n2")
+	c.stop("n3")
+	begin := time.Now()
+	_, err := c.nodes["n1"].Do(node.WithLeaderTimeout(ctx, time.Second), startSupervisor(sleeper("w1")), "")
+	if took := time.Since(begin); code(err) != sup.CodeNoLeader || took > 3*time.Second {
+		t.Errorf("after %s: %v, want no_leader after 1s", took, err)
+	}
+	eventually(t, "n1 fences itself", func() bool { return !c.nodes["n1"].Ready().Ready })
+	c.start("n2", "n3")
+	c.ready()
+	eventually(t, "all children run again", func() bool {
+		a, err := c.nodes["n1"].Read(ctx, node.Query{Kind: node.QueryCount, Supervisor: "pool"})
+		return err == nil && a.Count.Active == 3
+	})
+}
+
+// A node that leaves hands its children over: they run elsewhere when Leave returns, and nothing is counted (P3, S16).
+func TestRule_P3_Leave(t *testing.T) {
+	c := newCluster(t, 3, 0, nil)
+	c.start("n1", "n2", "n3")
+	c.ready()
+	ctx := bounded(t, 60*time.Second)
+	if _, err := c.nodes["n1"].Do(ctx, startSupervisor(sleeper("w1"), sleeper("w2"), sleeper("w3")), ""); err != nil {
+		t.Fatal(err)
+	}
+	for _, who := range []sup.NodeName{c.leader()} {
+		if err := c.nodes[who].Leave(ctx); err != nil {
+			t.Fatal(err)
+		}
+		delete(c.nodes, who)
+	}
+	rest := c.nodes[c.follower()]
+	eventually(t, "all run on the rest", func() bool {
+		a, err := rest.Read(ctx, node.Query{Kind: node.QueryCount, Supervisor: "pool"})
+		return err == nil && a.Count.Active == 3
+	})
+	a, err := rest.Read(ctx, node.Query{Kind: node.QuerySupervisor, Supervisor: "pool"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.Supervisor.RestartsInWindow != 0 || a.Supervisor.NodeFailureRestarts != 0 {
+		t.Errorf("a move was counted: %+v", a.Supervisor)
+	}
+}
+
+// A whole cluster that was down runs every child again, once, with a larger incarnation (S27).
+func TestRule_S27_WholeClusterDown(t *testing.T) {
+	c := newCluster(t, 3, 0, nil)
+	c.start("n1", "n2", "n3")
+	c.ready()
+	ctx := bounded(t, 60*time.Second)
+	if _, err := c.nodes["n1"].Do(ctx, startSupervisor(sleeper("w1"), sleeper("w2"), sleeper("w3")), ""); err != nil {
+		t.Fatal(err)
+	}
+	before := incarnations(t, ctx, c.nodes["n1"])
+	for _, n := range []sup.NodeName{"n1", "n2", "n3"} {
+		c.stop(n)
+	}
+	c.start("n1", "n2", "n3")
+	c.ready()
+	eventually(t, "all run again", func() bool {
+		a, err := c.nodes["n2"].Read(ctx, node.Query{Kind: node.QueryCount, Supervisor: "pool"})
+		return err == nil && a.Count.Active == 3
+	})
+	for id, inc := range incarnations(t, ctx, c.nodes["n3"]) {
+		if inc <= before[id] {
+			t.Errorf("%s: incarnation %d after %d", id, inc, before[id])
+		}
+	}
+}
+
+func incarnations(t *testing.T, ctx context.Context, n *node.Node) map[sup.ChildID]uint64 {
+	t.Helper()
+	a, err := n.Read(ctx, node.Query{Kind: node.QueryChildren, Supervisor: "pool"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := map[sup.ChildID]uint64{}
+	for _, c := range a.Children {
+		m[c.ID] = c.Incarnation
+	}
+	return m
+}
+
+// The whole runs under mutual TLS too.
+func TestClusterUnderTLS(t *testing.T) {
+	dir := t.TempDir()
+	ca, err := rpc.NewCA(dir, 24*time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newCluster(t, 3, 0, func(cfg *node.Config) {
+		files, err := ca.IssueNode(dir, cfg.Name, []string{"127.0.0.1"}, time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.RPC.TLS = &node.TLSFiles{CA: files.CA, Cert: files.Cert, Key: files.Key}
+	})
+	c.start("n1", "n2", "n3")
+	c.ready()
+	if _, err := c.nodes["n2"].Do(bounded(t, 20*time.Second), startSupervisor(sleeper("w1"), sleeper("w2"), sleeper("w3")), ""); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A node whose file differs from the replicated settings is refused, and both values are named.
+func TestOtherSettingsAreRefused(t *testing.T) {
+	c := newCluster(t, 3, 1, nil)
+	c.start("n1", "n2", "n3")
+	c.ready()
+	cfg := c.configs["a1"]
+	cfg.LeaseTTL = 4 * time.Second
+	n, err := node.Start(bounded(t, 10*time.Second), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-n.Done():
+	case <-time.After(20 * time.Second):
+		n.Close()
+		t.Fatal("the node was not refused")
+	}
+	for _, want := range []string{"2s", "4s"} {
+		if err := n.Err(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v does not name %s", err, want)
+		}
+	}
+}
+
+// A server that comes back with an empty data_dir has forgotten its votes: it is refused.
+func TestEmptiedDataDirIsRefused(t *testing.T) {
+	c := newCluster(t, 3, 0, nil)
+	c.start("n1", "n2", "n3")
+	c.ready()
+	c.stop("n3")
+	if err := os.RemoveAll(c.configs["n3"].DataDir); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := node.Start(bounded(t, 10*time.Second), c.configs["n3"]); err == nil {
+		n.Close()
+		t.Fatal("a server with an emptied data_dir was let in")
+	}
+}
