@@ -32,8 +32,14 @@ func (g *grants) due(inFlight int) Instant {
 // renew gathers a renewal for at most H. It goes at once when it is the first of its session in this term, when less than
 // half of the lease is left, or when it is going to be refused.
 func (m *Machine) renew(s *stream, r *rpc.Renew) {
-	s.session = r.Session
 	v, urgent := m.current(s.node), true
+	back := v != nil && v.live && v.stream == s && v.session == r.Session && s.session != r.Session
+	s.session = r.Session
+	if back { // an old frame had spoken for another session: what changed meanwhile was not ordered
+		m.hear(v)
+		m.adopt(v)
+		m.placer.rescan = true
+	}
 	if v != nil && v.live && v.session == r.Session {
 		if v.stream == s {
 			m.hear(v)

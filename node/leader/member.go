@@ -195,6 +195,7 @@ func (m *Machine) welcome(s *stream) {
 		m.hear(v)
 		m.stopProbe(v)
 		m.compare(v, h.Holding)
+		m.placer.rescan = true // slots that only it can take waited for its stream
 	}
 }
 
