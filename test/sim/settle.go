@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"iter"
 	"strings"
 
 	"github.com/supnode/supnode/fsm"
@@ -88,7 +89,11 @@ func (w *World) unsettled() string {
 	if st.Held() {
 		note("the state is held")
 	}
-	wanted := map[sup.Key]bool{}
+	for c := range slots(st) {
+		if c.Phase != fsm.Running {
+			note("%s is %s, wants a node: %v", c.Key, c.Phase, c.Wants)
+		}
+	}
 	for s := range st.Supervisors() {
 		switch s.Status {
 		case sup.StatusRunning, sup.StatusStopped:
@@ -105,11 +110,9 @@ func (w *World) unsettled() string {
 			w.checkLost(f, st, note)
 			continue
 		}
-		wanted[f.key] = true
 		switch {
 		case c.Phase == fsm.Running && (len(f.live) != 1 || f.live[0].inc != c.Inc || f.live[0].h.name != c.Node || !f.live[0].inited):
 			note("%s should run as %s on %s, %d lives", f.key, c.Inc, c.Node, len(f.live))
-		case c.Phase == fsm.Running:
 		case c.Phase == fsm.Unplaced && !c.Wants:
 			if len(f.live) > 0 {
 				note("%s %s runs on %s though it is not wanted", f.key, f.live[0].inc, f.live[0].h.name)
@@ -117,8 +120,6 @@ func (w *World) unsettled() string {
 			if s := st.Supervisor(f.key.Supervisor); s.Status == sup.StatusRunning && (c.Spec.Restart == sup.Permanent || !f.cleanEnd) {
 				note("%s does not run and is not wanted", f.key)
 			}
-		default:
-			note("%s is %s, wants a node: %v", f.key, c.Phase, c.Wants)
 		}
 		if f.gone {
 			w.fail("I2", "%s is in the state after its end was acknowledged", f.key)
@@ -157,8 +158,55 @@ func (c *client) pending() string {
 	var out []string
 	for _, k := range c.w.asks {
 		if k.c == c && !k.done && !k.reads {
-			out = append(out, k.key+" "+show(k.cmd))
+			out = append(out, k.key+" "+show(k.cmd)+c.w.about(k.cmd))
 		}
 	}
 	return strings.Join(out, ", ")
+}
+
+// slots yields the children that want a node or have one.
+func slots(st *fsm.State) iter.Seq[*fsm.Child] {
+	return func(yield func(*fsm.Child) bool) {
+		for c := range st.Wanting() {
+			if !yield(c) {
+				return
+			}
+		}
+		for n := range st.Nodes() {
+			for c := range st.On(n.Name) {
+				if !yield(c) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// about is what the leader's state says of the supervisor that a command is for.
+func (w *World) about(c fsm.Command) string {
+	var name sup.Name
+	switch {
+	case c.StartSupervisor != nil:
+		name = c.StartSupervisor.Spec.Name
+	case c.StopSupervisor != nil:
+		name = c.StopSupervisor.Name
+	case c.StartChild != nil:
+		name = c.StartChild.Supervisor
+	case c.TerminateChild != nil:
+		name = c.TerminateChild.Key.Supervisor
+	case c.RestartChild != nil:
+		name = c.RestartChild.Key.Supervisor
+	}
+	chief := w.raft.chief
+	if chief == nil || chief.p.dead {
+		return ""
+	}
+	st := chief.p.rep.state
+	out := "\n  " + show(st.Supervisor(name))
+	for c := range slots(st) {
+		if n := len(w.ledger.fact(c.Key).live); c.Key.Supervisor == name && (c.Phase != fsm.Running || n != 1) {
+			out += fmt.Sprintf("\n  %d lives of %s", n, show(c))
+		}
+	}
+	return out
 }
