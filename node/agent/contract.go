@@ -38,7 +38,8 @@ type (
 	// GuardianLapsed: the guardian's timer fired before a renewal reached it (A6). Session is the one whose lease it held;
 	// zero = not known. It concerns no later session.
 	GuardianLapsed struct{ Session sup.Session }
-	// GuardianLost: the guardian died; its children are dead and confirmed so. Each is reported by its own Ended before this.
+	// GuardianLost: the guardian died, and its children are dead. Each one's own Ended follows: the loss is one event, not
+	// so many crashes (A6).
 	GuardianLost struct{}
 	// Leave: the process was asked to leave gracefully; everything must be over at By.
 	Leave struct{ By Instant }

@@ -83,10 +83,10 @@ func (r *Runner) onSwept() {
 	if r.loop.leaving {
 		return
 	}
+	r.sink(agent.GuardianLost{}) // first: it makes the ends below those of a lapse, one uncounted event (A6, S16)
 	for _, c := range r.known() {
 		r.finish(c, c.ended(sup.ExitError, "guardian lost"))
 	}
-	r.sink(agent.GuardianLost{})
 	r.loop.relaunch.Reset(r.relaunchIn())
 }
 
