@@ -77,7 +77,10 @@ func NewDriver(o Options) *Driver {
 		search: time.Duration(max(o.Agent.Settings.LeaseTTL, int64(time.Second))), unwake: func() {},
 		closing: make(chan struct{}), left: make(chan struct{}), ended: make(chan struct{}),
 	}
-	d.gate = newGate(o.Clock, d.inbox.put, o.Exit)
+	d.gate = newGate(o.Clock, d.inbox.put, func(why string) {
+		o.Exit(why)
+		d.fail(errFenced)
+	})
 	return d
 }
 
@@ -319,10 +322,18 @@ func (d *Driver) remember(ctx context.Context) {
 			return
 		case gen := <-d.gens:
 			if err := d.o.Remember(gen); err != nil {
-				d.failed <- fmt.Errorf("remember generation %d: %w", gen, err)
+				d.fail(fmt.Errorf("remember generation %d: %w", gen, err))
 				return
 			}
 		}
+	}
+}
+
+// fail ends Run with an error; only the first counts.
+func (d *Driver) fail(err error) {
+	select {
+	case d.failed <- err:
+	default:
 	}
 }
 

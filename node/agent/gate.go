@@ -23,9 +23,11 @@ type gate struct {
 	session  sup.Session
 	deadline Instant
 	budget   int64
-	closed   bool // the lease of session is over, or none was ever given
-	held     map[heldID]struct{}
-	exitAt   Instant // of a closed gate with something held
+	closed   bool    // the lease of session is over, or none was ever given
+	exitAt   Instant // of a closed gate: what is held then ends with the process
+
+	heldMu sync.Mutex // guards held; taken last, since runners say within a call what ended
+	held   map[heldID]struct{}
 }
 
 type heldID struct {
@@ -65,19 +67,28 @@ func (g *gate) spawn(r Runner, sp Spawn) bool {
 	if g.closed || sp.Session != g.session || g.clock.Now() >= g.deadline {
 		return false
 	}
+	g.heldMu.Lock()
 	g.held[heldID{sp.Key, sp.Inc}] = struct{}{}
+	g.heldMu.Unlock()
 	r.Spawn(sp)
 	return true
 }
 
 // ended notes that nothing is left of an incarnation.
 func (g *gate) ended(k sup.Key, inc sup.Incarnation) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+	g.heldMu.Lock()
+	defer g.heldMu.Unlock()
 	delete(g.held, heldID{k, inc})
 	if len(g.held) == 0 {
 		g.wake()
 	}
+}
+
+// empty reports whether nothing is held.
+func (g *gate) empty() bool {
+	g.heldMu.Lock()
+	defer g.heldMu.Unlock()
+	return len(g.held) == 0
 }
 
 // fence closes the gate before the deadline.
@@ -143,7 +154,7 @@ func (g *gate) turn() (next Instant, why string) {
 		return g.deadline, ""
 	}
 	switch {
-	case len(g.held) == 0:
+	case g.empty():
 		return never, ""
 	case now >= g.exitAt:
 		return never, "children did not stop within the fence budget of a lease that is over"
