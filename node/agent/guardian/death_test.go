@@ -33,12 +33,15 @@ func TestP0ThePortIsRefusedOnlyAfterTheLastCommandIsGone(t *testing.T) {
 			eventually(t, "all start", func() bool { return l.said("Started") == len(p.Programs) })
 			began := time.Now()
 			l.kill()
-			refused := func() bool {
+			refused := func() bool { // as P2 has it: a connection that is made is held until it is reset
 				c, err := net.DialTimeout("tcp", l.address, time.Second)
-				if err == nil {
-					c.Close()
+				if err != nil {
+					return errors.Is(err, syscall.ECONNREFUSED)
 				}
-				return errors.Is(err, syscall.ECONNREFUSED)
+				defer c.Close()
+				_ = c.SetReadDeadline(time.Now().Add(time.Second))
+				_, _ = c.Read(make([]byte, 1))
+				return false
 			}
 			eventually(t, "the port is refused", refused)
 			took := time.Since(began)

@@ -7,9 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// reportGrace is how long past the second fence's instant the guardian's reports may take to be read, so that a process that
-// was stopped and resumes does not kill a guardian that did its duty meanwhile.
-const reportGrace = 20 * time.Millisecond
+// leastGrace is the least time between the two steps of the second fence.
+const leastGrace = 20 * time.Millisecond
 
 // Lease says until when commands may run. A renewal is one system call, on the timer that the guardian waits for. When the
 // timer has fired before, the lease is over, whether or not the guardian has seen it: setting it wiped that out (A6).
@@ -64,9 +63,12 @@ func (r *Runner) over() {
 	r.setAlarm()
 }
 
+// The second fence has two steps: at its instant commands are killed by their groups, and a quarter of the budget later, if
+// that was not confirmed either, the guardian is killed, with which all that is left comes to this process.
+
 // setAlarm makes sure that the second fence is looked at in time. While leases are renewed it is looked at once a lease.
 func (r *Runner) setAlarm() {
-	if at := r.secondFenceAt(); r.alarmAt == 0 || at < r.alarmAt {
+	if at := r.secondFenceAt(); !r.overdue && (r.alarmAt == 0 || at < r.alarmAt) {
 		r.alarmAt = at
 		r.alarm.set(at)
 	}
@@ -92,11 +94,7 @@ func (r *Runner) watchFence() {
 }
 
 func (r *Runner) checkFence() {
-	at := r.secondFenceAt()
-	if r.overdue {
-		at += int64(reportGrace)
-	}
-	if now() < at {
+	if at := r.secondFenceAt(); !r.overdue && now() < at {
 		r.alarmAt = at
 		r.alarm.set(at)
 		return
@@ -111,25 +109,28 @@ func (r *Runner) checkFence() {
 	case left == 0 || r.guardian == nil:
 		r.alarmAt, r.overdue = 0, false
 	case !r.overdue:
+		// A process that was stopped and resumes finds reports that it has not read; they have this time before the guardian
+		// is taken for dead.
 		r.overdue = true
-		r.alarmAt = now() + int64(reportGrace)
+		r.killGroups()
+		r.alarmAt = now() + max(r.fence/4, int64(leastGrace))
 		r.alarm.set(r.alarmAt)
 	default:
-		r.config.Logger.Error("the guardian did not confirm the end of its commands in time; killing them and it", "commands", left)
+		r.config.Logger.Error("the guardian did not confirm the end of its commands in time; killing it too", "commands", left)
 		r.alarmAt, r.overdue = 0, false
-		r.killBehind()
+		r.guardian.kill()
 	}
 }
 
-// killBehind kills commands by their groups behind the guardian's back, and then the guardian. A number is that of a command
-// as long as the guardian has not reaped it.
-func (r *Runner) killBehind() {
-	if r.config.Isolation == Group { // else the numbers are of another namespace, and all dies with the guardian
-		for _, c := range r.charges {
-			if s, alive := readStat(c.pid); c.pid != 0 && alive && s.parent == r.guardian.pid {
-				_ = unix.Kill(-c.pid, unix.SIGKILL)
-			}
+// killGroups kills commands by their groups behind the guardian's back. A number is that of a command as long as the guardian
+// has not reaped it.
+func (r *Runner) killGroups() {
+	if r.config.Isolation != Group {
+		return // the numbers are of another namespace; all dies with the guardian
+	}
+	for _, c := range r.charges {
+		if s, alive := readStat(c.pid); c.pid != 0 && alive && s.parent == r.guardian.pid {
+			_ = unix.Kill(-c.pid, unix.SIGKILL)
 		}
 	}
-	r.guardian.kill()
 }

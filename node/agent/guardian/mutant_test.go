@@ -20,6 +20,6 @@ func TestMutant15TicksOnAfterTheDeadline(t *testing.T) {
 	deadline := lastDeadline(t, dir)
 	eventually(t, "a tick well after the deadline", func() bool {
 		_, last, _ := ticks(file)
-		return last > deadline+int64(5*late)
+		return last > deadline+int64(2*late)
 	})
 }

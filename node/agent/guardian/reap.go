@@ -5,6 +5,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/supnode/supnode/node/agent"
 	"golang.org/x/sys/unix"
 )
 
@@ -14,8 +15,9 @@ const (
 	// doubtFor is how long a stray of unknown origin may be between two programs, where it has no environment, before it is
 	// taken for the ended command's.
 	doubtFor = 10 * time.Millisecond
-	// deepAfter is how long dying may take before the descendants of the dying are killed too, rather than when they come up.
-	deepAfter = 5 * time.Millisecond
+	// deepAfter is how long dying may take before the descendants of the dying are killed too, rather than when they come up,
+	// and the pause before they are looked for again.
+	deepAfter = 20 * time.Millisecond
 )
 
 // purge kills everything that the guardian knows of, and everything that comes up, until nothing is left.
@@ -24,7 +26,7 @@ func (w *warden) purge() {
 	w.purging = true
 	for pid := range w.leaders {
 		_ = unix.Kill(-pid, unix.SIGKILL)
-		_ = unix.Kill(pid, unix.SIGKILL)
+		w.doom(pid, now())
 	}
 }
 
@@ -56,6 +58,7 @@ func (w *warden) reap() (none bool) {
 		}
 		delete(w.owners, pid)
 		delete(w.doubts, pid)
+		delete(w.doomed, pid)
 		if c != nil {
 			w.dying()
 			delete(w.leaders, pid)
@@ -90,14 +93,14 @@ func deadChild() (int, error) {
 // Nothing escapes: when a command is dead each of its descendants is or hangs under a child of the guardian, and the list of
 // the guardian's children is exact, because it grows at its end and only reap, which is not running, shortens it.
 func (w *warden) sweep() {
-	if !w.purging && w.ending == 0 {
+	began := now()
+	if !w.purging && w.ending == 0 || began < w.sweepAt {
 		return
 	}
 	children, err := w.children.list()
 	if err != nil {
 		return // the next round tries again; nothing is reported on a guess
 	}
-	deep := now()-w.since > int64(deepAfter)
 	busy := map[*command]bool{}
 	for _, pid := range children {
 		if w.leaders[pid] != nil && !w.purging {
@@ -106,14 +109,12 @@ func (w *warden) sweep() {
 		if w.leaders[pid] == nil && !w.strays(pid, busy) {
 			continue
 		}
-		if deep {
-			killTree(pid, 0)
-		}
-		_ = unix.Kill(pid, unix.SIGKILL)
+		w.doom(pid, began)
 	}
 	if len(children) == 0 {
 		w.purging = false
 	}
+	w.sweepAt = now() + 2*(now()-began)
 	if w.ending == 0 {
 		return
 	}
@@ -124,6 +125,20 @@ func (w *warden) sweep() {
 			w.tellExit(c)
 		}
 	}
+}
+
+// doom kills a child, and those below it when it takes long to die.
+func (w *warden) doom(pid int, t agent.Instant) {
+	due, doomed := w.doomed[pid]
+	switch {
+	case !doomed:
+		_ = unix.Kill(pid, unix.SIGKILL)
+	case t < due:
+		return
+	default:
+		killTree(pid, 0)
+	}
+	w.doomed[pid] = t + int64(deepAfter)
 }
 
 // strays says whether a stray is to be killed, and notes the commands that cannot be called gone before it is.

@@ -79,7 +79,7 @@ type Runner struct {
 	fenced   agent.Instant // since when the session is over; 0 = it isn't
 	lapsed   sup.Session   // whose lapse is to be told to the sink; zero = none
 	alarmAt  agent.Instant // when the second fence is looked at; 0 = not at all
-	overdue  bool          // the alarm went off and what is left has one more grace
+	overdue  bool          // the first step of the second fence is done
 	closing  bool
 	charges  map[id]*charge // bounded by maxCommands
 	fresh    []*charge      // spawned and not seen by the goroutine

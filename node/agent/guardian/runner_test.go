@@ -253,3 +253,13 @@ func TestOfTwoStopsTheNearerEndCounts(t *testing.T) {
 		}
 	}
 }
+
+func TestACommandIsNotUrgent(t *testing.T) {
+	r := newRig(t)
+	out := filepath.Join(t.TempDir(), "stat")
+	r.waitEnd(r.start(Program{Command: "/bin/sh", Args: []string{"-c", "cat /proc/self/sched > $0; ulimit -n >> $0", out}}))
+	text, err := os.ReadFile(out)
+	if err != nil || strings.Contains(string(text), "policy") && !strings.Contains(strings.ReplaceAll(string(text), " ", ""), "policy:0\n") {
+		t.Errorf("%s %v", text, err)
+	}
+}

@@ -49,6 +49,8 @@ type warden struct {
 	leaders  map[int]*command      // running commands by pid
 	owners   map[int]*command      // strays whose command is known
 	doubts   map[int]agent.Instant // strays of unknown origin, since when they are known
+	doomed   map[int]agent.Instant // strays that were killed, and since when they, and what is below them, should be gone
+	sweepAt  agent.Instant         // the next sweep is not before: sweeping is not to take the machine from the dying
 	ending   int                   // commands that ended and whose strays may live
 
 	out      []report // not sent yet: at most two per command and a few
@@ -65,6 +67,7 @@ func stand(isolation Isolation) int {
 		leaders:  map[int]*command{},
 		owners:   map[int]*command{},
 		doubts:   map[int]agent.Instant{},
+		doomed:   map[int]agent.Instant{},
 		buffer:   make([]byte, 2*maxMessage),
 	}
 	if err := w.prepare(isolation); err != nil {
@@ -93,6 +96,7 @@ func (w *warden) prepare(isolation Isolation) (err error) {
 	if err := unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(&comm)), 0, 0, 0); err != nil {
 		return os.NewSyscallError("prctl name", err)
 	}
+	beUrgent()
 	// Caught and dropped, not ignored: an ignored signal would stay ignored in commands, which are stopped by SIGTERM.
 	signal.Notify(make(chan os.Signal, 1), unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT)
 	if w.children, err = openOwnChildren(); err != nil {
