@@ -77,6 +77,9 @@ func (p *Port) Call(ctx context.Context, addr string, to sup.NodeName, method st
 		ctx, cancel = context.WithDeadline(ctx, deadline)
 		defer cancel()
 	}
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("call %s: %w", method, err)
+	}
 	var r *response
 	for try := 1; ; try++ {
 		cl, err := p.caller(ctx, target{addr, to})

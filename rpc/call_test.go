@@ -87,6 +87,13 @@ func TestTheDeadlineTravels(t *testing.T) {
 		t.Errorf("a call that timed out after it was sent: %v", err)
 	}
 	<-over
+	<-ctx.Done()
+	for range 10 { // too late before anything is sent: the outcome is known
+		err := q.Call(ctx, p.Advertise(), "n1", "wait", nil, nil)
+		if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, rpc.ErrOutcomeUnknown) {
+			t.Fatalf("a call after its deadline: %v", err)
+		}
+	}
 }
 
 func TestACallerThatGivesUpEndsTheHandler(t *testing.T) {

@@ -4,9 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
-	"net"
+	"os"
 	"sync"
 	"time"
 )
@@ -123,7 +124,9 @@ func (f *framed) writeHeld(frame []byte) (begun bool, err error) {
 			_, err = f.conn.Write(frame[:n])
 		}
 		if err != nil {
-			err = f.because(err)
+			if err = f.because(err); errors.Is(err, os.ErrDeadlineExceeded) {
+				err = fmt.Errorf("the peer took nothing for %v: %w", f.timeout, err)
+			}
 			f.close()
 			return true, err
 		}
@@ -138,11 +141,8 @@ func (f *framed) because(err error) error {
 	case <-f.closed:
 		return ErrClosed
 	default:
+		return err
 	}
-	if ne, ok := err.(net.Error); ok && ne.Timeout() {
-		return fmt.Errorf("the peer took nothing for %v: %w", f.timeout, err)
-	}
-	return err
 }
 
 func (f *framed) close() {
