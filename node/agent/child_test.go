@@ -176,8 +176,9 @@ func TestReportsGoInFramesOfABoundedSizeAndNotAllAtOnce(t *testing.T) {
 }
 
 func TestMarksAreBoundedAndStillRefuseWhatIsOld(t *testing.T) {
+	const marked = maxMarks + maxMarks/8
 	m := newMarks()
-	for e := range uint64(3 * maxMarks) {
+	for e := range uint64(marked) {
 		m.raise(key(fmt.Sprint(e)), inc(e+1))
 		if len(m.high) > maxMarks {
 			t.Fatalf("%d marks", len(m.high))
@@ -186,10 +187,10 @@ func TestMarksAreBoundedAndStillRefuseWhatIsOld(t *testing.T) {
 	if m.below(key("0"), inc(1)) || m.below(key("new"), inc(2)) {
 		t.Error("an old incarnation counts as news")
 	}
-	if !m.below(key("0"), inc(3*maxMarks+1)) {
+	if !m.below(key("0"), inc(marked+1)) {
 		t.Error("a new incarnation does not count as news")
 	}
-	last := fmt.Sprint(3*maxMarks - 1)
+	last := fmt.Sprint(marked - 1)
 	if m.forgotten(key(last)) || !m.forgotten(key("0")) {
 		t.Error("the newest was forgotten rather than the oldest")
 	}
