@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"encoding/json"
 	"time"
 
 	sup "github.com/supnode/supnode/supervisor"
@@ -103,6 +104,9 @@ func (c *Child) info(now int64, selector sup.Selector) sup.ChildInfo {
 		ID: c.Key.Child, Supervisor: c.Key.Supervisor, Behavior: c.Spec.Behavior, Args: c.Spec.Args,
 		Restart: c.Spec.Restart, Selector: &selector, ShutdownTimeout: c.ShutdownTimeout(), Significant: c.Spec.Significant,
 		Status: c.Status(now), Node: c.Node, RestartCount: c.RestartCount,
+	}
+	if i.Args == nil {
+		i.Args = []json.RawMessage{}
 	}
 	if i.Status == sup.StatusPending {
 		i.PendingReason = c.PendingReason

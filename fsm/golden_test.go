@@ -47,19 +47,45 @@ func TestGoldenLog(t *testing.T) {
 	}
 }
 
+// TestGoldenSnapshot restores a snapshot of version 1 of the format, and writes the same bytes again.
+func TestGoldenSnapshot(t *testing.T) {
+	const file = "testdata/snapshot.v1"
+	if *newLog {
+		if err := os.WriteFile(file, snapshot(t, playScript(t, "restore_hold").s), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := Restore(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(b, snapshot(t, s)) {
+		t.Error("a snapshot of version 1 is written otherwise than it was read")
+	}
+}
+
+func playScript(t *testing.T, name string) *player {
+	text, err := os.ReadFile("testdata/" + name + ".txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &player{world: newWorld(t)}
+	for line := range strings.Lines(string(text)) {
+		if order, ok := strings.CutPrefix(strings.TrimRight(line, "\n"), "> "); ok {
+			p.do(order)
+		}
+	}
+	return p
+}
+
 func scriptLogs(t *testing.T) []byte {
 	var logs []byte
 	for _, name := range goldenScripts {
-		text, err := os.ReadFile("testdata/" + name + ".txt")
-		if err != nil {
-			t.Fatal(err)
-		}
-		p := &player{world: newWorld(t)}
-		for line := range strings.Lines(string(text)) {
-			if order, ok := strings.CutPrefix(strings.TrimRight(line, "\n"), "> "); ok {
-				p.do(order)
-			}
-		}
+		p := playScript(t, name)
 		logs = binary.AppendUvarint(logs, uint64(len(p.log)))
 		for _, entry := range p.log {
 			logs = binary.AppendUvarint(logs, uint64(len(entry)))

@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"bytes"
 	"encoding/binary"
 	"iter"
 	"sort"
@@ -15,6 +16,8 @@ type history struct {
 	newest uint64
 	chunks []chunk
 	size   int64
+
+	scratch bytes.Buffer // for the encoding of one event
 }
 
 // chunk is a run of events with consecutive ids, each preceded by its length as a uvarint.
@@ -98,9 +101,9 @@ func (c chunk) all() iter.Seq[[]byte] {
 // emit adds an event to the history (S44).
 func (s *State) emit(e sup.Event) {
 	e.ID, e.Index, e.Time = s.history.newest+1, s.index, time.Unix(0, s.wall).UTC()
-	encoded, err := encMode.Marshal(&e)
-	if err != nil {
+	s.history.scratch.Reset()
+	if err := encMode.MarshalToBuffer(&e, &s.history.scratch); err != nil {
 		panic("fsm: history: an event does not encode: " + err.Error())
 	}
-	s.history.add(encoded, s.settings.EventHistory)
+	s.history.add(s.history.scratch.Bytes(), s.settings.EventHistory)
 }

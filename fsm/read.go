@@ -29,7 +29,7 @@ func (s *State) ChildInfo(k sup.Key) (sup.ChildInfo, bool) {
 // after on; after is empty or the next of the answer before. next is empty when there are no more.
 func (s *State) Children(n sup.Name, after string, limit int, keep func(*sup.ChildInfo) bool) (infos []sup.ChildInfo, next string) {
 	t := s.trees.get(n)
-	if t == nil {
+	if t == nil || limit <= 0 {
 		return nil, ""
 	}
 	from, _ := strconv.ParseUint(after, 10, 64)

@@ -66,7 +66,7 @@ func wrongStrategy(h *Supervisor) *sup.Problem {
 
 // supervisorStopped is for whatever is asked of a supervisor that stops or has stopped (S45).
 func supervisorStopped(h *Supervisor) *sup.Problem {
-	if h.Reason == sup.ReasonMaxRestartsExceeded {
+	if h.Exceeded {
 		return maxRestartsExceeded(h)
 	}
 	text := "supervisor %q has stopped (%s); start it again"

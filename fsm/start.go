@@ -23,8 +23,9 @@ func (s *State) startSupervisor(key string, c *StartSupervisor) Result {
 	spec.Children = nil
 	t := newTree(&Supervisor{
 		Name: name, Spec: &spec, Created: s.index, Home: c.Home, Status: sup.StatusStarting, Once: c.Once,
-		Op:  &Op{Kind: OpStarting, Left: len(c.Spec.Children), Starters: keys(key)},
-		rev: s.turn.rev,
+		StartedAt: s.wall,
+		Op:        &Op{Kind: OpStarting, Left: len(c.Spec.Children), Starters: keys(key)},
+		rev:       s.turn.rev,
 	})
 	s.trees.add(t)
 	s.running++

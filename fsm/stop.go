@@ -34,12 +34,14 @@ func (s *State) stopSupervisor(key string, c *StopSupervisor) Result {
 
 // exceeded stops a supervisor whose restart intensity is exceeded (S15). One that is still starting fails to start (S12).
 func (s *State) exceeded(t *tree) {
-	in := t.head.intensity()
+	h := s.edit(t)
+	h.Exceeded = true
+	in := h.intensity()
 	s.emit(sup.Event{
-		Type: sup.EventRestartIntensityExceeded, Supervisor: t.head.Name, MaxRestarts: &in.MaxRestarts, Within: &in.Within,
+		Type: sup.EventRestartIntensityExceeded, Supervisor: h.Name, MaxRestarts: &in.MaxRestarts, Within: &in.Within,
 	})
-	if t.head.starting() {
-		s.undoStart(t, maxRestartsExceeded(t.head))
+	if h.starting() {
+		s.undoStart(t, maxRestartsExceeded(h))
 		return
 	}
 	s.stopAll(t, sup.ReasonMaxRestartsExceeded, &Op{Kind: OpStopping})

@@ -16,7 +16,7 @@ type Supervisor struct {
 	Cursor    sup.NodeName `cbor:"5,keyasint,omitempty"` // the name that round_robin chose last (S29)
 	Status    sup.Status   `cbor:"6,keyasint"`           // starting | running | stopping | stopped
 	Reason    string       `cbor:"7,keyasint,omitempty"` // why it stops or stopped
-	StartedAt int64        `cbor:"8,keyasint,omitempty"` // wall time at which its start was complete, Unix ns
+	StartedAt int64        `cbor:"8,keyasint,omitempty"` // wall time at which its start began, then was complete, Unix ns
 	// Op is the one operation in progress; nil = none (protocol.md, Group operations).
 	Op *Op `cbor:"9,keyasint,omitempty"`
 	// Queue are the requests that wait for Op to end, in order; at most MaxQueue.
@@ -28,6 +28,7 @@ type Supervisor struct {
 	NextOrder           uint64  `cbor:"14,keyasint"`           // the Order of the next child (S6)
 	Stopped             uint64  `cbor:"15,keyasint,omitempty"` // of a stopped one: its place in the order of stops (S37)
 	Once                bool    `cbor:"16,keyasint,omitempty"` // its manifest is created once in the cluster's life
+	Exceeded            bool    `cbor:"17,keyasint,omitempty"` // it stops or stopped by restart intensity (S45)
 
 	rev uint64 // the turn that made this copy
 }
