@@ -1,0 +1,74 @@
+package fsm
+
+import (
+	"strings"
+	"testing"
+
+	sup "github.com/supnode/supnode/supervisor"
+)
+
+// Check sees each invariant broken: a checker that finds nothing proves nothing.
+func TestCheckSeesBrokenInvariants(t *testing.T) {
+	w1, w2 := key("pool", "w1"), key("pool", "w2")
+	edited := func(s *State, k sup.Key, change func(c *Child)) {
+		tr := s.trees.get(k.Supervisor)
+		s.turn.rev++
+		change(s.editChild(tr, tr.children.get(k.Child)))
+	}
+	head := func(s *State, n sup.Name, change func(h *Supervisor)) {
+		s.turn.rev++
+		change(s.edit(s.trees.get(n)))
+	}
+	for _, c := range []struct {
+		name, invariant string
+		damage          func(s *State)
+	}{
+		{"a slot on a node that is not there", "C2", func(s *State) { edited(s, w1, func(c *Child) { c.LastNode, c.Node = "n9", "n9" }) }},
+		{"a running slot that wants a node", "C1", func(s *State) { edited(s, w1, func(c *Child) { c.Wants = true }) }},
+		{"a free slot with an incarnation", "C1", func(s *State) { edited(s, w2, func(c *Child) { c.Inc.Index = 4 }) }},
+		{"a slot that stops for no reason", "C1", func(s *State) { edited(s, w1, func(c *Child) { c.Phase = Stopping }); s.trees.get("pool").active-- }},
+		{"a stop owed without a hold", "C1", func(s *State) { edited(s, w2, func(c *Child) { c.Why = WhyTerminate }) }},
+		{"a child that never ran and never will", "C1", func(s *State) { edited(s, w2, func(c *Child) { c.LastNode = "" }) }},
+		{"a slot held in a former session", "C2", func(s *State) { edited(s, w1, func(c *Child) { c.Session.Seq-- }) }},
+		{"a slot held by a dead node", "C2", func(s *State) { s.setNode(s.member("n1"), MemberDown) }},
+		{"an incarnation of the future", "C2", func(s *State) { edited(s, w1, func(c *Child) { c.Inc.Index = s.index + 1 }) }},
+		{"an incarnation of another generation", "C2", func(s *State) { edited(s, w1, func(c *Child) { c.Inc.Gen = 9 }) }},
+		{"a slot missing on its node", "C3", func(s *State) { s.member("n1").slots.drop(s.Child(w1).Seat) }},
+		{"a slot listed twice", "C3", func(s *State) { s.wanting.add(s.Child(w1)) }},
+		{"an old record in a list", "C3", func(s *State) { c := *s.Child(w1); s.member("n1").slots.set(&c) }},
+		{"members out of order", "C3", func(s *State) { s.members = append(s.members, s.members[0]) }},
+		{"an order behind the next", "C4", func(s *State) { head(s, "pool", func(h *Supervisor) { h.NextOrder = 1 }) }},
+		{"children out of order", "C4", func(s *State) { edited(s, w2, func(c *Child) { c.Order = 1 }) }},
+		{"a running supervisor with an operation", "C5", func(s *State) { head(s, "pool", func(h *Supervisor) { h.Op = &Op{Kind: OpGroup} }) }},
+		{"a stop that waits for nobody", "C5", func(s *State) {
+			head(s, "pool", func(h *Supervisor) { h.Status, h.Op = sup.StatusStopping, &Op{Kind: OpStopping} })
+		}},
+		{"a stopped supervisor with children", "C5", func(s *State) { head(s, "pool", func(h *Supervisor) { h.Status = sup.StatusStopped }) }},
+		{"a start that lost count", "C5", func(s *State) {
+			head(s, "slow", func(h *Supervisor) { op := *h.Op; op.Left++; h.Op = &op })
+		}},
+		{"a pending request that nobody answers", "C6", func(s *State) { s.requests.pending.add(&request{Key: "x"}) }},
+		{"a child's request that is not pending", "C6", func(s *State) { edited(s, w1, func(c *Child) { c.Waiters = []Waiter{{Key: "x"}} }) }},
+		{"a window ahead of the clock", "C7", func(s *State) { head(s, "pool", func(h *Supervisor) { h.Stamps = []int64{s.clock + 1} }) }},
+		{"a window that is not sorted", "C7", func(s *State) { head(s, "pool", func(h *Supervisor) { h.Stamps = []int64{2, 1} }) }},
+		{"a window over its limit", "C7", func(s *State) { head(s, "pool", func(h *Supervisor) { h.Stamps = []int64{1, 2, 3, 4} }) }},
+		{"a gap between events", "C8", func(s *State) { s.history.newest++ }},
+		{"a chunk with another first event", "C8", func(s *State) { s.history.chunks[0].First++ }},
+		{"a wrong count of what runs", "C9", func(s *State) { s.trees.get("pool").active++ }},
+		{"a wrong count by node", "C9", func(s *State) { s.trees.get("pool").hold("n2", 1) }},
+		{"a wrong count of supervisors", "C9", func(s *State) { s.running++ }},
+	} {
+		w := newWorld(t)
+		w.register("n1")
+		w.register("n2")
+		w.ask(Command{StartSupervisor: &StartSupervisor{Spec: spec("pool", child("w1", sup.Permanent), child("w2", sup.Transient)), Home: "n1"}})
+		w.settle()
+		w.report(w2, ReportEnded, sup.ExitNormal, "")
+		w.ask(Command{StartSupervisor: &StartSupervisor{Spec: spec("slow", child("w1", sup.Permanent)), Home: "n2"}})
+		c.damage(w.s)
+		err := w.s.Check()
+		if err == nil || !strings.HasPrefix(err.Error(), c.invariant+":") {
+			t.Errorf("%s: Check says %v, want %s", c.name, err, c.invariant)
+		}
+	}
+}
