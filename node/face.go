@@ -35,9 +35,9 @@ type Query struct {
 
 // Answer answers a Query; only the fields of its kind are set.
 type Answer struct {
-	Index       uint64          `json:"-"`                     // applied index of the state that was read
-	By          sup.NodeName    `json:"-"`                     // the node that answered
-	Leader      sup.NodeName    `json:"-"`                     // the leader as that node knew it
+	Index       uint64          `json:"-" cbor:"index"`        // applied index of the state that was read
+	By          sup.NodeName    `json:"-" cbor:"by"`           // the node that answered
+	Leader      sup.NodeName    `json:"-" cbor:"led_by"`       // the leader as that node knew it
 	Supervisors []sup.Info      `json:"supervisors,omitempty"` // of QuerySupervisors
 	Supervisor  *sup.Info       `json:"supervisor,omitempty"`  // of QuerySupervisor
 	Children    []sup.ChildInfo `json:"children,omitempty"`    // of QueryChildren, in start order
