@@ -58,9 +58,7 @@ func New(n Node, o Options) (http.Handler, error) {
 		w.Header().Set("Content-Type", "application/openapi+json")
 		w.Write(document)
 	})
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
-	})
+	mux.HandleFunc("GET /healthz", healthz)
 	mux.HandleFunc("GET /readyz", a.readyz)
 	return newGate(n, mux), nil
 }

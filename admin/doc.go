@@ -4,7 +4,10 @@
 //
 // It must not know Raft, the state or the other nodes; the node forwards what needs the leader.
 //
+//	server, err := admin.Listen("127.0.0.1:8101", "", "", logger)
+//	server.Handle(admin.Starting())
+//	go server.Serve()
+//	n, err := node.Start(ctx, config)
 //	handler, err := admin.New(n, admin.Options{Logger: logger})
-//	server, err := admin.Listen("127.0.0.1:8101", nil)
-//	go server.Serve(handler)
+//	server.Handle(handler)
 package admin

@@ -8,6 +8,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -24,6 +25,7 @@ const (
 type Server struct {
 	listener net.Listener
 	http     *http.Server
+	handler  atomic.Pointer[http.Handler]
 	cancel   context.CancelFunc
 	done     chan struct{} // closed when Serve has returned
 }
@@ -43,23 +45,25 @@ func Listen(addr, cert, key string, logger hclog.Logger) (*Server, error) {
 		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
 	}
 	base, cancel := context.WithCancel(context.Background())
-	return &Server{
-		listener: l, cancel: cancel, done: make(chan struct{}),
-		http: &http.Server{
-			ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
-			BaseContext: func(net.Listener) context.Context { return base },
-			ErrorLog:    log.New(logger.StandardWriter(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}), "", 0),
-		},
-	}, nil
+	s := &Server{listener: l, cancel: cancel, done: make(chan struct{})}
+	s.http = &http.Server{
+		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		Handler:     http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*s.handler.Load()).ServeHTTP(w, r) }),
+		BaseContext: func(net.Listener) context.Context { return base },
+		ErrorLog:    log.New(logger.StandardWriter(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}), "", 0),
+	}
+	return s, nil
 }
 
 // Addr is the address that is listened on.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
-// Serve answers with h until Close; then it returns nil.
-func (s *Server) Serve(h http.Handler) error {
+// Handle makes h answer from now on. It is called before Serve, and again as often as one likes.
+func (s *Server) Handle(h http.Handler) { s.handler.Store(&h) }
+
+// Serve answers until Close; then it returns nil.
+func (s *Server) Serve() error {
 	defer close(s.done)
-	s.http.Handler = h
 	if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve the admin address: %w", err)
 	}
@@ -85,9 +89,3 @@ func (s *Server) Close(grace time.Duration) error {
 
 // closeTimeout bounds how long cancelled requests have to answer.
 const closeTimeout = time.Second
-
-// Abandon closes a server on which Serve was not called.
-func (s *Server) Abandon() error {
-	s.cancel()
-	return s.listener.Close()
-}

@@ -2,7 +2,6 @@ package admin
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"io"
 	"net"
@@ -12,10 +11,14 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/supnode/supnode/node/agent/guardian"
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	guardian.RunIfGuardian()
+	goleak.VerifyTestMain(m)
+}
 
 // serve runs h on a loopback port until the test ends.
 func serve(t *testing.T, h http.Handler) *Server {
@@ -25,7 +28,8 @@ func serve(t *testing.T, h http.Handler) *Server {
 		t.Fatal(err)
 	}
 	served := make(chan error, 1)
-	go func() { served <- s.Serve(h) }()
+	s.Handle(h)
+	go func() { served <- s.Serve() }()
 	t.Cleanup(func() {
 		if err := s.Close(time.Second); err != nil {
 			t.Error(err)
@@ -110,15 +114,28 @@ func TestATakenAddressIsAnError(t *testing.T) {
 	}
 }
 
-func TestAnAbandonedServerFreesItsAddress(t *testing.T) {
-	s, err := Listen("127.0.0.1:0", "", "", hclog.NewNullLogger())
-	if err != nil {
-		t.Fatal(err)
+func TestANodeThatStartsSaysSo(t *testing.T) {
+	s := serve(t, Starting())
+	ask := func(path string) (int, string) {
+		res, err := http.Get("http://" + s.Addr().String() + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		defer http.DefaultClient.CloseIdleConnections()
+		b, err := io.ReadAll(res.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res.StatusCode, string(b)
 	}
-	if err := s.Abandon(); err != nil {
-		t.Fatal(err)
+	for path, want := range map[string]int{"/healthz": 200, "/readyz": 503, "/v1/supervisors": 503} {
+		if status, body := ask(path); status != want {
+			t.Errorf("%s: %d %s", path, status, body)
+		}
 	}
-	if _, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", s.Addr().String()); err == nil {
-		t.Error("it still listens")
+	s.Handle(newFace(t).handler)
+	if status, body := ask("/readyz"); status != http.StatusOK {
+		t.Errorf("%d %s", status, body)
 	}
 }

@@ -68,17 +68,20 @@ func runNode(ctx context.Context, cfg *config.Config, log hclog.Logger, signals 
 	if err != nil {
 		return err
 	}
+	server.Handle(admin.Starting())
+	served := make(chan error, 1)
+	go func() { served <- server.Serve() }()
 	cfg.Node.Logger, cfg.Node.Version = log, build()
 	n, err := startUnlessSignalled(ctx, cfg.Node, signals)
 	if err != nil {
-		return errors.Join(err, server.Abandon())
+		return errors.Join(err, server.Close(0))
 	}
 	handler, err := admin.New(n, admin.Options{Logger: log.Named("admin")})
 	if err != nil {
-		return errors.Join(err, n.Close(), server.Abandon())
+		return errors.Join(err, n.Close(), server.Close(0))
 	}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(handler) }()
+	server.Handle(handler)
+	log.Info(string(cfg.Node.Name) + " runs")
 	err = untilEnd(ctx, n, log, signals, served)
 	return errors.Join(err, server.Close(adminGrace))
 }
