@@ -21,20 +21,7 @@ func (s *State) nodeDown(c *NodeDown) Result {
 // loseNode frees every slot of a member whose session is over: one event first with all affected children, then one
 // decision for each supervisor, in the order of their creation (S23).
 func (s *State) loseNode(m *member, why string, failed bool) {
-	slots := make([]*Child, 0, m.slots.len())
-	for c := range m.slots.all() {
-		slots = append(slots, c)
-	}
-	place := map[sup.Name]uint64{}
-	for _, c := range slots {
-		place[c.Key.Supervisor] = s.trees.place(c.Key.Supervisor)
-	}
-	slices.SortFunc(slots, func(a, b *Child) int {
-		if d := cmp.Compare(place[a.Key.Supervisor], place[b.Key.Supervisor]); d != 0 {
-			return d
-		}
-		return cmp.Compare(a.Order, b.Order)
-	})
+	slots := s.affected(m)
 	if failed {
 		e := sup.Event{Type: sup.EventNodeFailureDetected, Node: m.node.Name, Reason: truncate(why, MaxReason)}
 		for _, c := range slots {
@@ -49,6 +36,25 @@ func (s *State) loseNode(m *member, why string, failed bool) {
 		}
 		s.lost(t, t.children.get(c.Key.Child), why)
 	}
+}
+
+// affected are the slots that a member holds, by the creation of their supervisors and in start order (S23).
+func (s *State) affected(m *member) []*Child {
+	slots := make([]*Child, 0, m.slots.len())
+	for c := range m.slots.all() {
+		slots = append(slots, c)
+	}
+	place := map[sup.Name]uint64{}
+	for _, c := range slots {
+		place[c.Key.Supervisor] = s.trees.place(c.Key.Supervisor)
+	}
+	slices.SortFunc(slots, func(a, b *Child) int {
+		if d := cmp.Compare(place[a.Key.Supervisor], place[b.Key.Supervisor]); d != 0 {
+			return d
+		}
+		return cmp.Compare(a.Order, b.Order)
+	})
+	return slots
 }
 
 // lost frees a slot whose incarnation died with its node or guardian: not the child's failure, never counted (S16, S24).

@@ -54,11 +54,7 @@ func (s *State) leave(c *Leave) Result {
 	}
 	s.setNode(m, MemberDraining)
 	s.emit(sup.Event{Type: sup.EventNodeDraining, Node: c.Node})
-	slots := make([]*Child, 0, m.slots.len())
-	for slot := range m.slots.all() {
-		slots = append(slots, slot)
-	}
-	for _, slot := range slots {
+	for _, slot := range s.affected(m) {
 		t := s.trees.get(slot.Key.Supervisor)
 		// The children of a stopping supervisor stop in its order, not in that of the node.
 		if slot.Phase != Stopping && t.head.Status != sup.StatusStopping {

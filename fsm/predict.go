@@ -120,7 +120,7 @@ func (s *State) prospectsOfLoss(n sup.NodeName, session sup.Session) []Prospect 
 		return nil
 	}
 	var prospects []Prospect
-	for c := range m.slots.all() {
+	for _, c := range s.affected(m) {
 		prospects = append(prospects, s.prospectOfLoss(s.trees.get(c.Key.Supervisor), c)...)
 	}
 	return prospects
