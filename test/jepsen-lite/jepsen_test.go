@@ -19,6 +19,8 @@ var (
 	seed     = flag.Uint64("seed", 0, "who is hit, and when; 0 = another one each time")
 	keep     = flag.String("keep", filepath.Join(os.TempDir(), "jepsen-lite-red"), "where the evidence of red runs goes")
 	ttl      = flag.Duration("ttl", time.Second, "lease_ttl; the heartbeat is a tenth of it")
+	binary   = flag.String("binary", "", "a supnode that is built already")
+	race     = flag.Bool("race-binary", false, "build supnode with the race detector")
 	programs rounds.Programs
 )
 
@@ -28,7 +30,7 @@ func TestMain(m *testing.M) {
 		*seed = rand.Uint64() >> 32
 	}
 	var err error
-	if programs, err = rounds.Build(false); err != nil {
+	if programs, err = rounds.Build(*binary, *race); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}

@@ -210,7 +210,8 @@ func TestABadHistoryIsToldSo(t *testing.T) {
 		}, "I4", "after the repair"},
 		"it never settles": {func(h *history.History) {
 			h.Rounds[0].Converged = 0
-		}, "I4", "after the repair"},
+			h.Rounds[0].Stalled = time.Second
+		}, "I4", "never ran after the repair"},
 		"the others take over too late": {func(h *history.History) {
 			h.Rounds[0].Taken = 0
 		}, "I4", "did not run without [n1]"},
@@ -296,6 +297,10 @@ func TestABadHistoryIsToldSo(t *testing.T) {
 		}, "F", "panic: oh"},
 		"a process falls over": {func(h *history.History) {
 			h.Actions = append(h.Actions, history.Action{At: 500 * ms, Node: "n2", What: history.Exited, Detail: "exit status 2"})
+		}, "F", "n2 ended by itself"},
+		"a process falls over in a round on a machine with time": {func(h *history.History) {
+			h.Actions = append(h.Actions, history.Action{At: 1500 * ms, Node: "n2", What: history.Exited, Detail: "exit status 70"})
+			h.Rounds[0].Stalled = 50 * time.Millisecond
 		}, "F", "n2 ended by itself"},
 		"one restart too many": {func(h *history.History) {
 			intensity(h, 3, []float64{10, 20, 30, 40, 50}, true)
@@ -387,6 +392,18 @@ func TestUnknownOutcomesAreAmbiguous(t *testing.T) {
 	r := All(h)
 	if r[0].Ambiguous != 3 || r[1].Ambiguous != 1 || r[0].OK() {
 		t.Errorf("unknown outcomes were counted as checked:\n%s", r)
+	}
+}
+
+func TestABoundMissedOnAMachineThatStoodStillIsAmbiguous(t *testing.T) {
+	h := good()
+	h.Rounds[0].Taken, h.Rounds[0].Stalled = 0, 50*time.Millisecond
+	if r := All(h); !r.OK() || r[4].Ambiguous != 1 {
+		t.Errorf("\n%s%s", r, r.Doubts())
+	}
+	h.Rounds[0].Stalled = 49 * time.Millisecond
+	if All(h).OK() {
+		t.Error("it is excused though every process had its turn")
 	}
 }
 

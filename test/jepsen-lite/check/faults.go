@@ -3,6 +3,7 @@ package check
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/supnode/supnode/test/jepsen-lite/history"
 )
@@ -49,12 +50,25 @@ func Faults(h *history.History) *Verdict {
 		if a.What == history.Exited {
 			if paused(h, a) {
 				v.ambiguous("%s ended by itself after a pause (%s); its service manager starts it again", a.Node, a.Detail)
+			} else if stalled := stalledAt(h, a.At); stalled > h.Timing.Fence()/2 {
+				v.ambiguous("%s ended by itself (%s) on a machine that stood still for %v", a.Node, a.Detail, stalled)
 			} else {
 				v.violated("%s ended by itself: %s", a.Node, a.Detail)
 			}
 		}
 	}
 	return v
+}
+
+// stalledAt is how long the machine stood still in the round of an instant: a node that cannot have its commands killed within
+// F ends itself (A3), and half of F is what the kernel's share of that may be.
+func stalledAt(h *history.History, at history.Instant) time.Duration {
+	for _, r := range h.Rounds {
+		if at >= r.Inject && (r.Quiet.To == 0 || at <= r.Quiet.To) {
+			return r.Stalled
+		}
+	}
+	return 0
 }
 
 // paused reports whether the process of an exit had been paused before: a node that finds after a pause that something

@@ -28,7 +28,11 @@ func Fence(h *history.History) *Verdict {
 				refused++
 			}
 		}
-		if refused == 0 {
+		switch {
+		case refused > 0:
+		case r.Taken == 0: // no one newer was there to be protected; Settled says so
+			v.ambiguous("%s, seed %d: the register refused nothing, and nobody had taken over", r.Fault, r.Seed)
+		default:
 			v.violated("%s, seed %d: the register refused nothing, the pause proved nothing", r.Fault, r.Seed)
 		}
 	}

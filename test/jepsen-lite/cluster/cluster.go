@@ -99,7 +99,7 @@ func (c *Cluster) Stop(ctx context.Context) error {
 	for _, n := range asked {
 		switch status, err := n.Wait(ctx); {
 		case err != nil:
-			errs = append(errs, err)
+			errs = append(errs, errors.Join(err, n.quit()))
 		case status != 0:
 			errs = append(errs, fmt.Errorf("%s ended with status %d after a TERM", n.Name, status))
 		}
@@ -204,6 +204,15 @@ func (c *Cluster) Revive() (revived []string, err error) {
 		}
 	}
 	return revived, nil
+}
+
+// Around lists the connections between nodes that go around the links.
+func (c *Cluster) Around() ([]string, error) {
+	pids := make(map[string]int)
+	for _, n := range c.nodes {
+		pids[n.Name], _ = n.PID()
+	}
+	return c.Net.Around(pids)
 }
 
 // Actions is what was done so far, in order.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/supnode/supnode/test/jepsen-lite/history"
 	"github.com/supnode/supnode/test/jepsen-lite/proc"
+	"github.com/supnode/supnode/test/jepsen-lite/proxy"
 	"go.uber.org/goleak"
 )
 
@@ -190,7 +191,7 @@ func TestPeersAreFoundThroughTheLinks(t *testing.T) {
 		t.Fatalf("servers %q in\n%s", servers, b)
 	}
 	for _, s := range servers {
-		want := c.Node("n2").RPC
+		want := c.Net.Addr(proxy.Anyone, "n2")
 		if s[1] != "n2" {
 			want = c.Net.Addr("n2", s[1])
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/supnode/supnode/test/jepsen-lite/history"
+	"github.com/supnode/supnode/test/jepsen-lite/proxy"
 )
 
 // Config is what a cluster is made of.
@@ -40,6 +41,7 @@ cluster:
   fast_failover: {{.FastFailover}}
 rpc:
   listen: {{.RPC}}
+  advertise: {{.Advertise}}
 admin:
   listen: {{.Admin}}
 exec:
@@ -50,13 +52,19 @@ log: {level: {{.Level}}}
 
 type server struct{ Name, Addr string }
 
-// write writes the node's config file. Each node finds its peers where its own links are.
+// write writes the node's config file. With links, each node finds its peers where its own links are, and announces itself
+// where the link is that is for anyone.
 func (n *Node) write() error {
-	c := n.cluster.Config
+	c, advertise := n.cluster.Config, n.RPC
 	var servers []server
 	for _, peer := range n.cluster.nodes {
 		addr := peer.RPC
-		if n.cluster.Net != nil && peer != n {
+		switch {
+		case n.cluster.Net == nil:
+		case peer == n:
+			addr = n.cluster.Net.Addr(proxy.Anyone, n.Name)
+			advertise = addr
+		default:
 			addr = n.cluster.Net.Addr(n.Name, peer.Name)
 		}
 		servers = append(servers, server{peer.Name, addr})
@@ -64,7 +72,7 @@ func (n *Node) write() error {
 	var b bytes.Buffer
 	err := file.Execute(&b, map[string]any{
 		"Name": n.Name, "Data": n.Data, "Shutdown": c.ShutdownTimeout, "Servers": servers, "H": c.Timing.H, "TTL": c.Timing.TTL,
-		"FastFailover": c.FastFailover, "RPC": n.RPC, "Admin": n.Admin, "Allow": c.Allow, "Level": c.LogLevel,
+		"FastFailover": c.FastFailover, "RPC": n.RPC, "Advertise": advertise, "Admin": n.Admin, "Allow": c.Allow, "Level": c.LogLevel,
 	})
 	if err != nil {
 		return err

@@ -145,6 +145,20 @@ func (n *Node) Wait(ctx context.Context) (status int, err error) {
 	}
 }
 
+// quit makes a process that should have ended write down what all its goroutines do, and end.
+func (n *Node) quit() error {
+	p, err := n.signal(syscall.SIGQUIT, history.Killed, true)
+	if err != nil {
+		return err
+	}
+	select {
+	case <-p.done:
+		return nil
+	case <-time.After(history.Boot):
+		return n.Kill()
+	}
+}
+
 func (n *Node) signal(s syscall.Signal, what string, ends bool) (*process, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -22,12 +22,12 @@ func TestMain(m *testing.M) {
 }
 
 // foreign is another process that holds a connection to addr.
-func foreign(t *testing.T, addr string) (end func()) {
+func foreign(t *testing.T, addr string) (pid int, end func()) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), foreignEnv+"="+addr)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	return func() { cmd.Process.Kill(); cmd.Wait() }
+	return cmd.Process.Pid, func() { cmd.Process.Kill(); cmd.Wait() }
 }

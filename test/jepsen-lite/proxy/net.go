@@ -12,21 +12,22 @@ import (
 	"github.com/supnode/supnode/test/jepsen-lite/proc"
 )
 
-// Net is the links between all pairs of nodes. Its methods are for one goroutine.
+// Anyone is the name of whoever dials the address that a node announces.
+const Anyone = "*"
+
+// Net is the links between all pairs of nodes, and one from Anyone to each. Its methods are for one goroutine.
 type Net struct {
 	names   []string
 	targets map[string]string
 	links   map[[2]string]*link
 }
 
-// New makes a link for each ordered pair of the nodes, given by name and by the address that each really listens on.
+// New makes a link for each ordered pair of the nodes, given by name and by the address that each really listens on, and a
+// link from Anyone to each. Who comes on the latter is not known, so any cut at all holds what passes there.
 func New(nodes map[string]string) (*Net, error) {
 	n := &Net{names: slices.Sorted(maps.Keys(nodes)), targets: maps.Clone(nodes), links: make(map[[2]string]*link)}
-	for _, from := range n.names {
-		for _, to := range n.names {
-			if from == to {
-				continue
-			}
+	for _, to := range n.names {
+		for _, from := range append([]string{Anyone}, n.others(to)...) {
 			l, err := newLink(from, to, nodes[to])
 			if err != nil {
 				n.Close()
@@ -112,14 +113,15 @@ func (n *Net) Join() error {
 	return nil
 }
 
-// Around lists the connections to a node's real address that do not come from here: someone knows a way around. It is a
-// look at one moment; only what is seen twice counts, since a connection may end between two files of /proc.
-func (n *Net) Around() ([]string, error) {
-	first, err := n.foreign()
+// Around lists the connections to a node's real address that come neither from here nor from the node itself, whose process
+// is given: someone knows a way around. It is a look at one moment; only what is seen twice counts, since a connection may
+// end between two files of /proc.
+func (n *Net) Around(pids map[string]int) ([]string, error) {
+	first, err := n.foreign(pids)
 	if err != nil || len(first) == 0 {
 		return nil, err
 	}
-	second, err := n.foreign()
+	second, err := n.foreign(pids)
 	var out []string
 	for inode, text := range second {
 		if _, ok := first[inode]; ok {
@@ -130,7 +132,7 @@ func (n *Net) Around() ([]string, error) {
 	return out, err
 }
 
-func (n *Net) foreign() (map[uint64]string, error) {
+func (n *Net) foreign(pids map[string]int) (map[uint64]string, error) {
 	sockets, err := proc.Sockets()
 	if err != nil {
 		return nil, err
@@ -142,8 +144,9 @@ func (n *Net) foreign() (map[uint64]string, error) {
 	out := make(map[uint64]string)
 	for _, name := range n.names {
 		port := portOf(n.targets[name])
+		own, _ := proc.SocketsOf(pids[name]) // none of a process that is gone
 		for _, s := range sockets {
-			if s.RemotePort == port && s.State == proc.Established && s.Inode != 0 && !mine[s.Inode] {
+			if s.RemotePort == port && s.State == proc.Established && s.Inode != 0 && !mine[s.Inode] && !own[s.Inode] {
 				out[s.Inode] = fmt.Sprintf("a connection from port %d to %s's own port %d", s.LocalPort, name, port)
 			}
 		}
@@ -152,9 +155,14 @@ func (n *Net) foreign() (map[uint64]string, error) {
 }
 
 func (n *Net) direction(from, to string, change func(*gate)) {
-	there, back := n.link(from, to).there, n.link(to, from).back
-	there.set(func() { change(there) })
-	back.set(func() { change(back) })
+	gates := []*gate{n.link(from, to).there, n.link(to, from).back}
+	for _, name := range n.names {
+		l := n.link(Anyone, name)
+		gates = append(gates, l.there, l.back)
+	}
+	for _, g := range gates {
+		g.set(func() { change(g) })
+	}
 }
 
 func (n *Net) link(from, to string) *link {

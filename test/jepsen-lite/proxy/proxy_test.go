@@ -272,22 +272,39 @@ func TestAWayAroundIsSeen(t *testing.T) {
 	through := dial(t, n.Addr("a", "b"))
 	through.say("x")
 	through.hear("b x")
-	if around, err := n.Around(); err != nil || len(around) != 0 {
+	if around, err := n.Around(nil); err != nil || len(around) != 0 {
 		t.Fatalf("the proxy's own connections were taken for a way around: %v %v", around, err)
 	}
 	// This test process is the proxy's, so a connection of its own cannot show as foreign; a child's can.
-	c := foreign(t, addrs["b"])
-	defer c()
+	pid, end := foreign(t, addrs["b"])
+	defer end()
 	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		around, err := n.Around()
+		around, err := n.Around(map[string]int{"a": pid})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if len(around) == 1 && strings.Contains(around[0], "to b's own port") {
-			return
+			break
 		}
 		if time.Now().After(deadline) {
 			t.Fatalf("a way around was not seen: %v", around)
 		}
 	}
+	if around, err := n.Around(map[string]int{"b": pid}); err != nil || len(around) > 0 {
+		t.Errorf("a node's connection to itself was taken for a way around: %v %v", around, err)
+	}
+}
+
+func TestAnyCutHoldsWhatAnyoneSends(t *testing.T) {
+	n, _ := start(t)
+	c := dial(t, n.Addr(Anyone, "b"))
+	c.say("x")
+	c.hear("b x")
+	n.Cut("a", "c")
+	c.say("y")
+	c.silent()
+	if err := n.Join(); err != nil {
+		t.Fatal(err)
+	}
+	c.hear("b y")
 }

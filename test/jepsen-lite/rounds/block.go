@@ -21,12 +21,17 @@ type Programs struct {
 	Binary, Child string
 }
 
-// Build builds supnode and the child program.
-func Build(race bool) (p Programs, err error) {
+// Build builds supnode and the child program; with a binary it takes that one for supnode.
+func Build(binary string, race bool) (p Programs, err error) {
 	if p.Dir, err = os.MkdirTemp("", "jepsen-lite-"); err != nil {
 		return p, err
 	}
-	if p.Binary, err = cluster.Build(p.Dir, race); err == nil {
+	if binary != "" {
+		p.Binary, err = filepath.EvalSymlinks(binary)
+	} else {
+		p.Binary, err = cluster.Build(p.Dir, race)
+	}
+	if err == nil {
 		p.Child, err = journal.Build(p.Dir)
 	}
 	if err != nil {

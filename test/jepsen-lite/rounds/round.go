@@ -132,21 +132,26 @@ func (s *Stage) takeover(ctx context.Context, r *history.Round, above map[histor
 	}
 }
 
-// outwritten waits until the new incarnations have written to the register: from then on a stale write must be refused.
+// outwritten waits until the new incarnations have written to the register, so that it must refuse a stale write from then
+// on; and where no stale writes are on their way already, until it has.
 func (s *Stage) outwritten(ctx context.Context, r *history.Round, above map[history.Key]uint64) {
 	bounded, cancel := context.WithTimeout(ctx, s.Timing.TTL)
 	defer cancel()
-	err := cluster.Until(bounded, "the new incarnations to write", func(context.Context) error {
-		done := make(map[history.Key]bool)
+	err := cluster.Until(bounded, "stale writes to be refused", func(context.Context) error {
+		done, refused := make(map[history.Key]bool), s.Register.Waiting() > 0
 		for _, w := range s.Register.Writes() {
 			if w.Accepted && w.Incarnation > above[w.Key] {
 				done[w.Key] = true
 			}
+			refused = refused || !w.Accepted && w.At > r.Inject
 		}
 		for _, k := range s.Wanted() {
 			if above[k] != 0 && !done[k] {
-				return fmt.Errorf("%s has not", k)
+				return fmt.Errorf("the new %s has not written", k)
 			}
+		}
+		if !refused {
+			return fmt.Errorf("none was")
 		}
 		return nil
 	})

@@ -114,7 +114,7 @@ func (s *Stage) watchAround(ctx context.Context) {
 			return
 		case <-time.After(50 * time.Millisecond):
 		}
-		found, err := s.Cluster.Net.Around()
+		found, err := s.Cluster.Around()
 		s.mu.Lock()
 		for _, a := range found {
 			s.around[a] = true

@@ -30,6 +30,7 @@ type options struct {
 	failover string
 	seed     uint64
 	ttl      time.Duration
+	binary   string
 	race     bool
 	keep     string
 	verbose  bool
@@ -43,6 +44,7 @@ func main() {
 	flag.StringVar(&o.failover, "failover", "loopback,off", "settings of fast_failover")
 	flag.Uint64Var(&o.seed, "seed", rand.Uint64()>>32, "who is hit, and when")
 	flag.DurationVar(&o.ttl, "ttl", time.Second, "lease_ttl; the heartbeat is a tenth of it")
+	flag.StringVar(&o.binary, "binary", "", "a supnode that is built already")
 	flag.BoolVar(&o.race, "race", false, "build supnode with the race detector")
 	flag.StringVar(&o.keep, "keep", filepath.Join(os.TempDir(), "jepsen-lite-red"), "where the evidence of red blocks goes")
 	flag.BoolVar(&o.verbose, "v", false, "tell all that is done to processes")
@@ -69,7 +71,7 @@ func run(ctx context.Context, o options) (ok bool, err error) {
 	if len(faults) == 0 {
 		return false, fmt.Errorf("no fault matches %q; there are %v", o.faults, nemesis.All())
 	}
-	programs, err := rounds.Build(o.race)
+	programs, err := rounds.Build(o.binary, o.race)
 	if err != nil {
 		return false, err
 	}
