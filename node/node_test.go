@@ -77,6 +77,11 @@ func newCluster(t *testing.T, servers, agents int, change func(*node.Config)) *c
 	}
 	t.Cleanup(func() {
 		for _, n := range c.nodes {
+			if t.Failed() {
+				a, err := n.Read(context.Background(), node.Query{Kind: node.QueryEvents, Stale: true})
+				events, _ := json.MarshalIndent(a.Events, "", " ")
+				t.Logf("events as %s has them: %s %v", n.Name(), events, err)
+			}
 			n.Close()
 		}
 	})

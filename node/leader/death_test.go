@@ -289,9 +289,17 @@ func TestP3GoodbyeMovesTheChildrenAndThenEndsTheSession(t *testing.T) {
 }
 
 func TestP3WithNobodyToTakeTheChildrenTheyStopInPlace(t *testing.T) {
-	w := three(t)
+	w := newWorld(t)
+	w.member("n2")
+	w.member("n3")
+	w.lead()
 	w.ready("n2")
-	acts := w.from("n2", rpc.FromAgent{Goodbye: &rpc.Goodbye{Session: w.session["n2"]}})
-	fs := w.frames(acts, "n2")
+	goodbye := rpc.FromAgent{Goodbye: &rpc.Goodbye{Session: w.session["n2"]}}
+	// n3 is silent, as every node is when a leader begins: it may turn up.
+	w.want(len(w.frames(w.from("n2", goodbye), "n2")) == 0 && len(w.log) == 0, "no answer while another may turn up")
+	w.step(Probed{Node: "n3", Session: w.session["n3"], Refused: true})
+	w.settle()
+	w.seen()
+	fs := w.frames(w.from("n2", goodbye), "n2")
 	w.want(len(fs) == 1 && fs[0].Farewell.StopInPlace != "" && len(w.log) == 0, "%+v", fs)
 }

@@ -20,22 +20,30 @@ func (m *Machine) goodbye(s *stream, g *rpc.Goodbye) {
 		m.queues.agents = append(m.queues.agents, newItem(fsm.Command{Left: &fsm.Left{Node: v.name, Session: v.session}}, s.id))
 	case g.Done, v.down, v.leaving, m.st.Node(v.name).Status == fsm.MemberDraining:
 		// it is on its way
-	case !m.another(v):
-		m.send(s, rpc.ToAgent{Farewell: &rpc.Farewell{StopInPlace: "no other node is up that could take its children"}})
 	default:
+		switch other, silent := m.others(v); {
+		case !other && silent:
+			return // one may turn up, as after a change of leader, or is declared dead in time; the agent asks again
+		case !other:
+			m.send(s, rpc.ToAgent{Farewell: &rpc.Farewell{StopInPlace: "no other node is up that could take its children"}})
+			return
+		}
 		v.leaving = true
 		m.queues.agents = append(m.queues.agents, newItem(fsm.Command{Leave: &fsm.Leave{Node: v.name, Session: v.session}}, s.id))
 	}
 }
 
-// another reports whether a node other than v may take children.
-func (m *Machine) another(v *member) bool {
+// others reports whether a node other than v may take children, and whether one may that is silent at the moment.
+func (m *Machine) others(v *member) (other, silent bool) {
 	for n := range m.st.Nodes() {
-		if n.Name != v.name && n.Status == fsm.MemberUp && m.candidate(m.know(n)) {
-			return true
+		if n.Name == v.name || n.Status != fsm.MemberUp {
+			continue
 		}
+		w := m.know(n)
+		other = other || m.candidate(w)
+		silent = silent || !m.candidate(w) && !w.down && !w.leaving
 	}
-	return false
+	return other, silent
 }
 
 // left tells the agent that its session has ended and its process may.
