@@ -46,6 +46,11 @@ func (w *warden) spawn(s *spawn, fds []int) {
 	if !timerPending(fdTimer) && s.Session == w.session {
 		w.deadline() // it fired, and the turn has not come to it yet
 	}
+	if w.purging { // perhaps for nothing, or not any more
+		w.sweepAt = 0
+		w.reap()
+		w.sweep()
+	}
 	if s.Session != w.session || w.fired && !ignoresDeadline || w.purging {
 		w.tell(report{Started: &started{ID: s.ID, Refused: true}})
 		return

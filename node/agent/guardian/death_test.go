@@ -108,12 +108,13 @@ func TestA6TheLossOfAGuardian(t *testing.T) {
 	if left := leftovers(r.nodeID); len(left) > 0 {
 		t.Errorf("%v live when the loss of their guardian is told", left)
 	}
-	events := r.seen()
-	if _, is := events[len(events)-1].(agent.GuardianLost); !is {
-		t.Errorf("the loss is told before the ends: %v", events)
+	for _, e := range r.seen()[:len(spawns)+1] {
+		if _, is := e.(agent.Ended); is {
+			t.Errorf("an end is told before the loss that it is a part of: %v", e)
+		}
 	}
 	for _, s := range spawns {
-		if e, ended := r.endOf(s); !ended || e.Reason != sup.ExitError || e.Detail != "guardian lost" || e.InitFailed {
+		if e := r.waitEnd(s); e.Reason != sup.ExitError || e.Detail != "guardian lost" || e.InitFailed {
 			t.Errorf("%+v", e)
 		}
 	}

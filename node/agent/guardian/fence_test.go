@@ -146,8 +146,8 @@ func TestA3TheSecondFenceDoesWhatTheGuardianDoesNot(t *testing.T) {
 	deadline := r.lease(50 * time.Millisecond)
 	r.waitEnd(s)
 	took := time.Duration(now() - deadline)
-	if alive(pid) || took < 250*time.Millisecond || took > time.Second {
-		t.Errorf("alive %v, %v after the deadline; want some more than F/2 = 250ms", alive(pid), took)
+	if alive(pid) || took < 250*time.Millisecond {
+		t.Errorf("alive %v, %v after the deadline; want at least F/2 = 250ms", alive(pid), took)
 	}
 	r.guardianPID(g)
 	r.session.Seq++

@@ -101,20 +101,38 @@ func (w *warden) sweep() {
 	if err != nil {
 		return // the next round tries again; nothing is reported on a guess
 	}
-	busy := map[*command]bool{}
-	for _, pid := range children {
-		if w.leaders[pid] != nil && !w.purging {
-			continue
-		}
-		if w.leaders[pid] == nil && !w.strays(pid, busy) {
-			continue
-		}
-		w.doom(pid, began)
-	}
-	if len(children) == 0 {
-		w.purging = false
+	if w.purging {
+		w.sweepAll(children, began)
+	} else {
+		w.sweepEnded(children, began)
 	}
 	w.sweepAt = now() + 2*(now()-began)
+}
+
+// sweepAll kills every child, and asks of none whose it is: commands are gone when no stray is left.
+func (w *warden) sweepAll(children []int, t agent.Instant) {
+	for _, pid := range children {
+		w.doom(pid, t)
+	}
+	if len(children) == len(w.leaders) {
+		w.conclude(nil)
+	}
+	w.purging = len(children) > 0
+}
+
+// sweepEnded kills the strays of the commands that have ended.
+func (w *warden) sweepEnded(children []int, t agent.Instant) {
+	busy := map[*command]bool{}
+	for _, pid := range children {
+		if w.leaders[pid] == nil && w.strays(pid, busy) {
+			w.doom(pid, t)
+		}
+	}
+	w.conclude(busy)
+}
+
+// conclude calls those of the ended commands gone that are not busy with strays.
+func (w *warden) conclude(busy map[*command]bool) {
 	if w.ending == 0 {
 		return
 	}
@@ -157,7 +175,7 @@ func (w *warden) strays(pid int, busy map[*command]bool) (kill bool) {
 		if owner.state == ended {
 			busy[owner] = true
 		}
-		return w.purging || owner.state != running
+		return owner.state != running
 	}
 	// It has wiped its environment or wears another's: it may be of any command that is not younger than itself.
 	first, doubted := w.doubts[pid]
@@ -172,5 +190,5 @@ func (w *warden) strays(pid int, busy map[*command]bool) (kill bool) {
 			kill = true
 		}
 	}
-	return w.purging || kill && now()-first >= int64(doubtFor)
+	return kill && now()-first >= int64(doubtFor)
 }
