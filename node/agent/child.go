@@ -185,7 +185,7 @@ func (m *Machine) drop(k sup.Key, c *child) {
 // keys is the keys of the children, sorted.
 func (m *Machine) keys() []sup.Key {
 	keys := make([]sup.Key, 0, len(m.children))
-	for k := range m.children {
+	for k := range m.children { // any order: sorted below
 		keys = append(keys, k)
 	}
 	slices.SortFunc(keys, compareKeys)

@@ -43,14 +43,14 @@ func (m *marks) raise(k sup.Key, inc sup.Incarnation) {
 // prune forgets the lower half. A child that runs on has its own record, and whatever comes for it is compared with that.
 func (m *marks) prune() {
 	all := make([]sup.Incarnation, 0, len(m.high))
-	for _, inc := range m.high {
+	for _, inc := range m.high { // any order: sorted below
 		all = append(all, inc)
 	}
 	slices.SortFunc(all, func(a, b sup.Incarnation) int {
 		return cmp.Or(cmp.Compare(a.Gen, b.Gen), cmp.Compare(a.Index, b.Index))
 	})
 	m.floor = all[len(all)/2]
-	for k, inc := range m.high {
+	for k, inc := range m.high { // any order: each is judged alone
 		if !m.floor.Less(inc) {
 			delete(m.high, k)
 		}
