@@ -20,12 +20,19 @@ func KillLeftovers(ctx context.Context, nodeID string) (killed int, err error) {
 	if nodeID == "" {
 		return 0, errors.New("kill leftovers: no node id")
 	}
-	seen := map[int]bool{}
+	seen := map[int]uint64{} // with their starts
 	for {
 		living, refused := 0, error(nil)
+		for pid, start := range seen { // a dying process loses its environment before its files and sockets
+			if s, there := readStat(pid); there && s.start == start && s.state != 'Z' && s.state != 'X' {
+				living = pid
+			}
+		}
 		for _, pid := range leftovers(nodeID) {
 			living = pid
-			seen[pid] = true
+			if s, there := readStat(pid); there {
+				seen[pid] = s.start
+			}
 			if err := unix.Kill(pid, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
 				refused = err
 			}
