@@ -173,9 +173,7 @@ func (n *Node) release() {
 		n.agent.Close()
 	}
 	if n.raft != nil {
-		if err := n.raft.Shutdown().Error(); err != nil {
-			n.log.Warn("Raft's end", "error", err)
-		}
+		n.stopRaft()
 	}
 	if n.trans != nil {
 		n.trans.Close()

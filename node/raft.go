@@ -21,6 +21,8 @@ const (
 	snapshotEvery = 16384
 	// trailingLogs are kept behind a snapshot for followers that lag.
 	trailingLogs = 4096
+	// raftStopTimeout bounds the wait for Raft's end: the process is to end whatever Raft waits for.
+	raftStopTimeout = 5 * time.Second
 	// raftIOTimeout bounds one Raft message on the wire.
 	raftIOTimeout = 5 * time.Second
 )
@@ -76,6 +78,9 @@ func (n *Node) startRaft(ctx context.Context) error {
 	rlog := n.log.Named("raft")
 	n.trans = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream: layer, MaxPool: 3, Timeout: raftIOTimeout, Logger: rlog,
+		// No pipelining: in v1.8.0 a pipeline that ends at a newer term can dead-lock its replicating goroutine, which then
+		// hears of neither a lost leadership nor Shutdown.
+		MaxRPCsInFlight: 1,
 	})
 	n.notify = make(chan bool, 16)
 	rc := n.cfg.raftConfig(rlog, n.notify)
@@ -122,6 +127,20 @@ func (n *Node) mayBootstrap(ctx context.Context) error {
 			return fmt.Errorf("another server was not reached: %w", ctx.Err())
 		case <-time.After(100 * time.Millisecond):
 		}
+	}
+}
+
+// stopRaft ends Raft, or gives it up.
+func (n *Node) stopRaft() {
+	done := make(chan error, 1)
+	go func() { done <- n.raft.Shutdown().Error() }()
+	select {
+	case err := <-done:
+		if err != nil {
+			n.log.Warn("Raft's end", "error", err)
+		}
+	case <-time.After(raftStopTimeout):
+		n.log.Error("Raft did not end in time; leaving it", "within", raftStopTimeout)
 	}
 }
 
