@@ -12,11 +12,13 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/supnode/supnode/node/agent/guardian"
+	"github.com/supnode/supnode/test/machine"
 	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) {
 	guardian.RunIfGuardian()
+	machine.Alone()
 	goleak.VerifyTestMain(m)
 }
 

@@ -16,12 +16,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"go.uber.org/goleak"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // cluster is a node that gives the answers of a script.
 type cluster struct {

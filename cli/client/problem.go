@@ -14,7 +14,7 @@ type Problem struct {
 	Errors []Wrong `json:"errors"`
 
 	Reasons map[string]string `json:"reasons"`
-	Raw     json.RawMessage   `json:"-"` // the whole document
+	Bound   uint64            `json:"bound"`
 }
 
 // Wrong is one place of a request that is wrong.
@@ -32,7 +32,7 @@ func (p *Problem) Error() string {
 
 // problemOf reads a refusal; an answer that is none becomes one that shows it.
 func problemOf(addr string, status int, body []byte) *Problem {
-	p := &Problem{Raw: body}
+	p := &Problem{}
 	if json.Unmarshal(body, p) == nil && p.Code != "" {
 		return p
 	}

@@ -42,7 +42,8 @@ type cluster struct {
 	exits     chan *process
 	events    chan sup.Event
 	lines     *eventline.Writer
-	fresh     bool
+	fresh     bool      // the directory is temporary
+	began     time.Time // when the processes were started; older events are not told again
 }
 
 // Run runs a cluster until ctx ends, then stops it and removes what it made.
@@ -57,6 +58,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	c.launcher = newLauncher(o.Executable, o.Env)
 	defer c.launcher.close()
 	defer c.stop()
+	c.began = time.Now()
 	for _, m := range c.members {
 		if err := c.launch(m); err != nil {
 			return err
@@ -144,16 +146,13 @@ func (c *cluster) stop() {
 	taken := make(chan struct{})
 	go func() {
 		defer close(taken)
-		for n := c.running(); n > 0; n-- {
+		for n := len(c.processes); n > 0; n-- {
 			<-c.exits
 		}
 	}()
 	stopAll(ps)
 	<-taken
 }
-
-// running counts the processes whose end nobody has taken note of.
-func (c *cluster) running() int { return len(c.processes) }
 
 // awaitReady waits until every node says that it is ready.
 func (c *cluster) awaitReady(ctx context.Context) error {
@@ -221,14 +220,11 @@ func (c *cluster) run(ctx context.Context) error {
 			cl.Close()
 		}
 	}()
-	since := uint64(0)
-	if !c.fresh {
-		p, err := look(ctx, all, 0)
-		if err == nil {
-			since = p.LastID
-		}
+	since, err := before(ctx, all, c.began)
+	if err == nil {
+		err = startDemo(ctx, all)
 	}
-	if err := startDemo(ctx, all); err != nil {
+	if err != nil {
 		close(following)
 		return err
 	}

@@ -2,6 +2,8 @@ package dev
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/url"
 	"strconv"
 	"time"
@@ -41,6 +43,31 @@ func follow(ctx context.Context, nodes []*client.Client, since uint64, to chan<-
 		select {
 		case <-time.After(lookEvery):
 		case <-ctx.Done():
+		}
+	}
+}
+
+// before is the id of the last event that is older than a time; 0 when none is.
+func before(ctx context.Context, node *client.Client, t time.Time) (uint64, error) {
+	since := uint64(0)
+	for {
+		var p page
+		err := node.Get(ctx, &p, url.Values{"since": {strconv.FormatUint(since, 10)}}, "v1", "events")
+		if refused := (*client.Problem)(nil); errors.As(err, &refused) && refused.Code == string(sup.CodeEventsCompacted) && refused.Bound > since {
+			since = refused.Bound - 1
+			continue
+		}
+		if err != nil {
+			return 0, fmt.Errorf("find the first new event: %w", err)
+		}
+		for _, e := range p.Events {
+			if !e.Time.Before(t) {
+				return since, nil
+			}
+			since = e.ID
+		}
+		if since >= p.LastID {
+			return since, nil
 		}
 	}
 }

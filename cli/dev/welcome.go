@@ -23,7 +23,11 @@ func (c *cluster) welcome(ctx context.Context, cl *client.Client) error {
 	if c.fresh {
 		fate = "removed at exit"
 	}
-	fmt.Fprintf(c.Out, "%d nodes run as processes of their own; config files, data and logs are in %s (%s).\n\n", len(c.members), c.Dir, fate)
+	what := fmt.Sprintf("%d nodes run, each a process of its own", len(c.members))
+	if len(c.members) == 1 {
+		what = "One node runs"
+	}
+	fmt.Fprintf(c.Out, "%s; config files, data and logs are in %s (%s).\n\n", what, c.Dir, fate)
 	t := tabwriter.NewWriter(c.Out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "  NODE\tPID\tROLE\tCHILDREN\tADMIN\n")
 	leader, follower := c.members[0].name, ""
