@@ -293,12 +293,13 @@ func TestPlacementsOfALargeLossAreBoundedAndPipelined(t *testing.T) {
 	}
 	w.want(total == lost, "%d placements for %d children", total, lost)
 	w.settle()
-	w.want(w.st.WantingCount() == 0 && w.st.CountOn("n1")+w.st.CountOn("n3") == children, "all are placed")
+	w.want(w.st.WantingCount() == 0 && w.st.CountOn("n1")+w.st.CountOn("n3") == children && w.st.Check() == nil, "all are placed")
 }
 
 // loaded is a leader of nodes with running children spread over them.
 func loaded(t testing.TB, nodes, children int) *world {
 	w := newWorld(t)
+	w.quick = true
 	var names []sup.NodeName
 	for i := range nodes {
 		n := sup.NodeName(fmt.Sprint("n", i+1))
