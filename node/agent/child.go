@@ -77,7 +77,7 @@ func (m *Machine) spawn(sp rpc.Spawn) {
 		if !m.reports.repeat(sp.Key, sp.Inc) {
 			m.refused++
 			if m.marks.forgotten(sp.Key) {
-				m.report(fsm.Report{Key: sp.Key, Inc: sp.Inc, Kind: fsm.ReportEnded, Reason: sup.ExitError,
+				m.report(fsm.Report{Key: sp.Key, Inc: sp.Inc, Kind: fsm.ReportInitFailed, Reason: sup.ExitError,
 					Detail: "the order to start it came too late to be told from an old one"})
 			}
 		}
@@ -167,7 +167,7 @@ func (m *Machine) ended(ev Ended) {
 		return
 	}
 	kind := fsm.ReportEnded
-	if ev.InitFailed && c.phase == starting {
+	if c.phase == starting {
 		kind = fsm.ReportInitFailed
 	}
 	m.report(fsm.Report{Key: ev.Key, Inc: ev.Inc, Kind: kind, Reason: ev.Reason, Detail: clip(ev.Detail)})

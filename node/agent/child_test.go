@@ -203,5 +203,5 @@ func TestSpawnThatCannotBeToldFromAnOldOneIsAnswered(t *testing.T) {
 	if has[Spawn](r.got) {
 		t.Error("started")
 	}
-	r.wantTold("a 50 ended error")
+	r.wantTold("a 50 init_failed error")
 }

@@ -194,9 +194,9 @@ func TestA4_WhatLapsesALease(t *testing.T) {
 	for name, ev := range map[string]Event{
 		"refused":                  Received{1, rpc.ToAgent{Refused: &rpc.Refused{Session: session(3), Gen: 1}}},
 		"a newer generation":       Received{1, rpc.ToAgent{Refused: &rpc.Refused{Gen: 2}}},
-		"welcomed as another":      Received{1, rpc.ToAgent{Welcome: &rpc.Welcome{Gen: 1, Current: session(4), Live: true, TTL: ttl, H: h}}},
-		"welcomed as dead":         Received{1, rpc.ToAgent{Welcome: &rpc.Welcome{Gen: 1, Current: session(3), TTL: ttl, H: h}}},
-		"welcomed by a newer gen":  Received{1, rpc.ToAgent{Welcome: &rpc.Welcome{Gen: 2, Current: session(3), Live: true, TTL: ttl, H: h}}},
+		"welcomed as another":      Received{1, rpc.ToAgent{Welcome: &rpc.Welcome{Term: 1, Gen: 1, Current: session(4), Live: true, TTL: ttl, H: h}}},
+		"welcomed as dead":         Received{1, rpc.ToAgent{Welcome: &rpc.Welcome{Term: 1, Gen: 1, Current: session(3), TTL: ttl, H: h}}},
+		"welcomed by a newer gen":  Received{1, rpc.ToAgent{Welcome: &rpc.Welcome{Term: 1, Gen: 2, Current: session(3), Live: true, TTL: ttl, H: h}}},
 		"the guardian's timer":     GuardianLapsed{},
 		"its timer of the session": GuardianLapsed{Session: session(3)},
 		"the guardian is lost":     GuardianLost{},
@@ -212,7 +212,7 @@ func TestA4_WhatLapsesALease(t *testing.T) {
 	for name, ev := range map[string]Event{
 		"another session refused":   Received{1, rpc.ToAgent{Refused: &rpc.Refused{Session: session(2), Gen: 1}}},
 		"a refusal on an old one":   Received{9, rpc.ToAgent{Refused: &rpc.Refused{Session: session(3), Gen: 1}}},
-		"welcomed by the past":      Received{1, rpc.ToAgent{Welcome: &rpc.Welcome{Gen: 1, Current: session(2), Live: true, TTL: ttl, H: h}}},
+		"welcomed by the past":      Received{1, rpc.ToAgent{Welcome: &rpc.Welcome{Term: 1, Gen: 1, Current: session(2), Live: true, TTL: ttl, H: h}}},
 		"an old guardian's timer":   GuardianLapsed{Session: session(2)},
 		"the stream went":           StreamDown{Stream: 1},
 		"a stale registered answer": Received{1, rpc.ToAgent{Registered: &rpc.Registered{Nonce: 5, Session: session(4)}}},
@@ -234,12 +234,35 @@ func TestLeaderThatLivesInThePastIsHungUpAndCannotRefuse(t *testing.T) {
 	if len(renewals(r.got)) != 0 {
 		t.Errorf("asks it for a grant: %v", r.got)
 	}
+	if hung := find[Hangup](r.got); len(hung) != 1 || hung[0].Stream != 2 {
+		t.Errorf("hangs up %v", hung)
+	}
 	r.frame(rpc.ToAgent{Refused: &rpc.Refused{Session: session(3), Gen: 1}})
 	if has[Fence](r.got) {
 		t.Errorf("believes it: %v", r.got)
 	}
-	if hung := find[Hangup](r.pass(h)); len(hung) != 1 || hung[0].Stream != 2 {
-		t.Errorf("after H: %v", hung)
+}
+
+func TestLeaderOfAnEarlierTermStopsAndStartsNothing(t *testing.T) {
+	r := leased(t, 3)
+	welcome := func(term uint64) {
+		r.frame(rpc.ToAgent{Welcome: &rpc.Welcome{Term: term, Gen: 1, Current: session(3), Live: true, TTL: ttl, H: h}})
+	}
+	welcome(19)
+	r.run("a", 10) // which the leader of term 18 has not heard of
+	r.step(StreamUp{Stream: 2})
+	welcome(18)
+	if hung := find[Hangup](r.got); len(hung) != 1 {
+		t.Errorf("does not hang up: %v", r.got)
+	}
+	r.stop("a", 10, 0)
+	r.wantNothing()
+	r.spawn("b", 9)
+	r.wantNothing()
+	r.step(StreamUp{Stream: 3})
+	welcome(20)
+	if got := find[Stop](r.stop("a", 10, 0)); len(got) != 1 {
+		t.Errorf("the leader of term 20 is not obeyed: %v", r.got)
 	}
 }
 

@@ -51,6 +51,7 @@ type Machine struct {
 	renewAt  Instant
 
 	stream  stream
+	reign   reign
 	attempt attempt
 	nonces  uint64
 

@@ -13,9 +13,12 @@ type stream struct {
 	leader   sup.NodeName
 	gen      uint64      // the leader's generation
 	current  sup.Session // the node's session as that leader knows it: what Register is to name
-	behind   bool        // that leader's state is older than our session: it leads no more
+	behind   bool        // it leads no more: its term, or its word on our session, is older than what we know
 	askedAt  Instant     // the oldest question that no frame has followed; 0 = none
 }
+
+// reign is the newest term of the newest generation that has welcomed us.
+type reign struct{ gen, term uint64 }
 
 // attempt is the newest Register that is not answered.
 type attempt struct {
@@ -84,11 +87,13 @@ func (m *Machine) received(id uint64, f rpc.ToAgent) {
 	if f.Grant != nil {
 		m.grant(*f.Grant)
 	}
-	for _, st := range f.Stops {
-		m.stop(st)
-	}
-	for _, sp := range f.Spawns {
-		m.spawn(sp)
+	if !current || m.usable() { // a leader of the past takes what it does not know for what should not be
+		for _, st := range f.Stops {
+			m.stop(st)
+		}
+		for _, sp := range f.Spawns {
+			m.spawn(sp)
+		}
 	}
 	for _, a := range f.Acks {
 		m.reports.ack(a)
@@ -107,7 +112,10 @@ func (m *Machine) welcome(w rpc.Welcome) {
 	m.learn(w.Gen)
 	s := &m.stream
 	s.welcomed, s.leader, s.gen, s.current = max(m.now, 1), w.Leader, w.Gen, w.Current
-	s.behind = w.Gen == m.last.Gen && w.Current.Less(m.last)
+	s.behind = w.Gen == m.reign.gen && w.Term < m.reign.term || w.Gen == m.last.Gen && w.Current.Less(m.last)
+	if !s.behind && w.Gen >= m.reign.gen {
+		m.reign = reign{gen: w.Gen, term: w.Term}
+	}
 	if w.TTL > 0 && w.H > 0 && m.deadline == 0 {
 		m.ttl, m.h = w.TTL, w.H
 	}
@@ -121,7 +129,7 @@ func (m *Machine) welcome(w rpc.Welcome) {
 func (m *Machine) refusal(r rpc.Refused) {
 	m.stream.gen = max(m.stream.gen, r.Gen)
 	m.learn(r.Gen)
-	if r.Session == m.session && r.Gen >= m.session.Gen && !m.stream.behind {
+	if r.Session == m.session && r.Gen >= m.session.Gen && m.usable() {
 		m.lapse("a renewal was refused")
 	}
 }
@@ -188,8 +196,9 @@ func (m *Machine) reject(why string) {
 // stall is T_stall: a leader that commits nothing for so long gives up (L6).
 func (m *Machine) stall() int64 { return max(fsm.Lease{TTL: m.ttl}.Stall(), 1e6) }
 
-// listen hangs up a stream that leads nowhere: no frame follows a question for H + T_stall, by when a leader has answered
-// or given up (L1, L6), or it was welcomed by one that does not know the present.
+// listen hangs up a stream that leads nowhere: at once when it leads to a leader of the past, after H when its generation
+// did not come up to ours, and when no frame follows a question for H + T_stall, by when a leader has answered or given up
+// (L1, L6).
 func (m *Machine) listen() {
 	s := &m.stream
 	if s.id == 0 {
@@ -199,7 +208,10 @@ func (m *Machine) listen() {
 	if s.askedAt != 0 {
 		at = s.askedAt + m.period() + m.stall()
 	}
-	if s.welcomed != 0 && !m.usable() {
+	switch {
+	case s.behind:
+		at = m.now
+	case s.welcomed != 0 && !m.usable():
 		at = min(at, s.welcomed+m.period())
 	}
 	if m.now >= at {
