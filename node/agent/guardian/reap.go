@@ -23,7 +23,7 @@ const (
 // purge kills everything that the guardian knows of, and everything that comes up, until nothing is left.
 func (w *warden) purge() {
 	w.dying()
-	w.purging = true
+	w.purging, w.sweepAt = true, 0
 	for pid := range w.leaders {
 		_ = unix.Kill(-pid, unix.SIGKILL)
 		w.doom(pid, now())
