@@ -167,7 +167,7 @@ func (m *Machine) ended(ev Ended) {
 		return
 	}
 	kind := fsm.ReportEnded
-	if c.phase == starting {
+	if c.phase == starting && ev.Reason != sup.ExitNodeDown { // what was lost with its guardian did not fail (A6)
 		kind = fsm.ReportInitFailed
 	}
 	m.report(fsm.Report{Key: ev.Key, Inc: ev.Inc, Kind: kind, Reason: ev.Reason, Detail: clip(ev.Detail)})

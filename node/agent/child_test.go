@@ -145,6 +145,20 @@ func TestFailedInitIsReportedAsSuch(t *testing.T) {
 	}
 }
 
+func TestWhatEndsBeforeItsInitReturnedHasFailedInit(t *testing.T) {
+	r := leased(t, 1)
+	r.spawn("a", 10)
+	r.end("a", 10, sup.ExitKilled)
+	r.wantTold("a 10 init_failed killed")
+	r.spawn("b", 11)
+	r.end("b", 11, sup.ExitNodeDown) // lost with its guardian
+	r.wantTold("b 11 ended node_down")
+	r.spawn("c", 12)
+	r.stop("c", 12, sec)
+	r.end("c", 12, sup.ExitShutdown) // asked to
+	r.wantTold("c 12 ended shutdown")
+}
+
 func TestReportsGoInFramesOfABoundedSizeAndNotAllAtOnce(t *testing.T) {
 	r := leased(t, 1)
 	r.step(StreamDown{Stream: 1})
