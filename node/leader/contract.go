@@ -101,8 +101,12 @@ type (
 	}
 	// Transfer leadership: this leader commits nothing (L6); the driver makes the process exit when that fails.
 	Transfer struct{ Why string }
-	// Resign: drop everything, this machine is over.
-	Resign struct{ Why string }
+	// Resign: drop everything, this machine is over. Stalled says that nothing commits and the transfer changed nothing
+	// (L6): the process has to end.
+	Resign struct {
+		Why     string
+		Stalled bool
+	}
 	// Wake asks for a Tick at At; it replaces the former one.
 	Wake struct{ At Instant }
 )

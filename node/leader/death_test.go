@@ -289,17 +289,15 @@ func TestP3GoodbyeMovesTheChildrenAndThenEndsTheSession(t *testing.T) {
 }
 
 func TestP3WithNobodyToTakeTheChildrenTheyStopInPlace(t *testing.T) {
-	w := newWorld(t)
-	w.member("n2")
-	w.member("n3")
-	w.lead()
+	w := three(t)
 	w.ready("n2")
-	goodbye := rpc.FromAgent{Goodbye: &rpc.Goodbye{Session: w.session["n2"]}}
-	// n3 is silent, as every node is when a leader begins: it may turn up.
-	w.want(len(w.frames(w.from("n2", goodbye), "n2")) == 0 && len(w.log) == 0, "no answer while another may turn up")
-	w.step(Probed{Node: "n3", Session: w.session["n3"], Refused: true})
-	w.settle()
+	bye := rpc.FromAgent{Goodbye: &rpc.Goodbye{Session: w.session["n2"]}}
+	w.want(len(w.frames(w.from("n2", bye), "n2")) == 0 && len(w.log) == 0, "n1 and n3 may turn up: nothing is decided")
+	for end := w.now + w3 + second; w.now < end; {
+		w.renew("n2", second)
+		w.run(100 * ms)
+	}
 	w.seen()
-	fs := w.frames(w.from("n2", goodbye), "n2")
-	w.want(len(fs) == 1 && fs[0].Farewell.StopInPlace != "" && len(w.log) == 0, "%+v", fs)
+	fs := w.frames(w.from("n2", bye), "n2")
+	w.want(len(fs) == 1 && fs[0].Farewell.StopInPlace != "" && len(w.log) == 0, "they are dead: %+v", fs)
 }

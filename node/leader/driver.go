@@ -80,7 +80,6 @@ type Driver struct {
 	probes  map[sup.NodeName]context.CancelFunc
 	rang    <-chan struct{}
 	unwake  func()
-	moved   bool // leadership was asked to move (L6)
 
 	mu      sync.Mutex // guards closed, tasks' growth, and leases
 	closed  bool
@@ -147,15 +146,24 @@ func (d *Driver) end() {
 	d.tasks.Wait()
 }
 
-// task runs f beside the loop until the end; false when that has come.
-func (d *Driver) task(f func()) bool {
+// enter has the end wait for a task until tasks.Done; false when the end has come.
+func (d *Driver) enter() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.closed {
-		return false
+	if !d.closed {
+		d.tasks.Add(1)
 	}
-	d.tasks.Go(f)
-	return true
+	return !d.closed
+}
+
+// task runs f beside the loop, unless the end has come.
+func (d *Driver) task(f func()) {
+	if d.enter() {
+		go func() {
+			defer d.tasks.Done()
+			f()
+		}()
+	}
 }
 
 // loop is the one goroutine that steps the machine.
@@ -246,7 +254,6 @@ func (d *Driver) carryOut(a Action) error {
 			stop()
 		}
 	case Transfer:
-		d.moved = true
 		d.log.Warn("giving leadership up", "why", a.Why)
 		d.task(func() {
 			if err := d.o.Transfer(d.life); err != nil {
@@ -254,7 +261,7 @@ func (d *Driver) carryOut(a Action) error {
 			}
 		})
 	case Resign:
-		if d.moved {
+		if a.Stalled {
 			return fmt.Errorf("%w: %s", ErrStalled, a.Why)
 		}
 		return fmt.Errorf("resigned: %s", a.Why)

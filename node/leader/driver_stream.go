@@ -65,11 +65,10 @@ func (d *Driver) publish(stream uint64) {
 // ServeSync serves an agent's stream until it breaks or the leadership is over, and closes it.
 func (d *Driver) ServeSync(c Conn) {
 	defer c.Close()
-	done := make(chan struct{})
-	if !d.task(func() { <-done }) { // Run waits for this call
+	if !d.enter() {
 		return
 	}
-	defer close(done)
+	defer d.tasks.Done()
 	defer context.AfterFunc(d.life, func() { c.Close() })()
 
 	out := &outbox{frames: make(chan rpc.ToAgent, maxOutbox), conn: c}

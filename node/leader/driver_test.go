@@ -27,6 +27,7 @@ type toyLog struct {
 	mu    sync.RWMutex // guards what follows
 	st    *fsm.State
 	queue []*toyFuture
+	held  []*toyFuture // while it hangs
 	hangs bool
 	lost  bool
 	count int
@@ -59,7 +60,9 @@ func (l *toyLog) Propose(b []byte) Future {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.count++
-	if !l.hangs {
+	if l.hangs {
+		l.held = append(l.held, f)
+	} else {
 		l.queue = append(l.queue, f)
 		time.AfterFunc(l.delay, l.commit)
 	}
@@ -418,6 +421,30 @@ func TestDriverL6StalledLog(t *testing.T) {
 			r.tasks.Wait()
 		})
 	}
+}
+
+func TestDriverL6AHandedOverLeadershipIsNoReasonToEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := begin(t, time.Millisecond)
+		r.transfer = func(context.Context) error { // what was proposed fails, as Raft does it
+			r.log.mu.Lock()
+			defer r.log.mu.Unlock()
+			r.log.lost = true
+			r.log.queue = r.log.held
+			time.AfterFunc(r.log.delay, r.log.commit)
+			return nil
+		}
+		r.log.mu.Lock()
+		r.log.hangs = true
+		r.log.mu.Unlock()
+		if _, err := r.ReadIndex(context.Background()); !errors.Is(err, ErrOver) {
+			t.Errorf("read: %v", err)
+		}
+		if err := <-r.ended; err == nil || errors.Is(err, ErrStalled) {
+			t.Errorf("ended with %v", err)
+		}
+		r.tasks.Wait()
+	})
 }
 
 func TestDriverClosesAStreamThatSpeaksForAnotherNode(t *testing.T) {

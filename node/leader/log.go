@@ -142,7 +142,7 @@ func (m *Machine) stall() {
 		m.do(Transfer{Why: "no entry was committed for the stall time-out"})
 		return
 	}
-	m.resign("nothing commits and leadership was not taken over")
+	m.resign(Resign{Why: "nothing commits and leadership was not taken over", Stalled: true})
 }
 
 func (m *Machine) stallAt() Instant {

@@ -155,7 +155,7 @@ func (m *Machine) handle(ev Event) {
 	case Committed:
 		m.committed(ev)
 	case Failed:
-		m.resign("proposal failed: " + ev.Why)
+		m.resign(Resign{Why: "proposal failed: " + ev.Why})
 	case Probed:
 		m.probed(ev)
 	case Tick:
@@ -197,9 +197,9 @@ func (m *Machine) take() []Action {
 }
 
 // resign ends the machine: the outcome of what it proposed is unknown, another leader sees to it (L4).
-func (m *Machine) resign(why string) {
+func (m *Machine) resign(r Resign) {
 	m.over = true
-	m.do(Resign{Why: why})
+	m.do(r)
 }
 
 // clusterTime is the cluster time at now: it runs with the leader's clock, from where the last leader left it.
