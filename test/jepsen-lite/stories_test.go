@@ -181,7 +181,14 @@ func TestNoQuorum(t *testing.T) {
 func refusesWrites(t *testing.T, ctx context.Context, s *rounds.Stage, node string) {
 	t.Helper()
 	const timeout = time.Second
-	await(t, ctx, node+" to know that it has no leader", func() error {
+	await(t, ctx, node+" to have no leader", func() error { // before that a write may still be accepted, and have its effect later
+		st, err := s.Cluster.Node(node).Status(ctx)
+		if err == nil && st.Leader != "" {
+			err = fmt.Errorf("its leader is %s", st.Leader)
+		}
+		return err
+	})
+	await(t, ctx, node+" to refuse a write", func() error {
 		spec, err := json.Marshal(s.Spec("never"))
 		must(t, err)
 		began := time.Now()

@@ -300,7 +300,7 @@ func TestABadHistoryIsToldSo(t *testing.T) {
 		}, "F", "n2 ended by itself"},
 		"a process falls over in a round on a machine with time": {func(h *history.History) {
 			h.Actions = append(h.Actions, history.Action{At: 1500 * ms, Node: "n2", What: history.Exited, Detail: "exit status 70"})
-			h.Rounds[0].Stalled = 50 * time.Millisecond
+			h.Rounds[0].Stalled = 49 * time.Millisecond
 		}, "F", "n2 ended by itself"},
 		"one restart too many": {func(h *history.History) {
 			intensity(h, 3, []float64{10, 20, 30, 40, 50}, true)

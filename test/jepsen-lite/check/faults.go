@@ -3,12 +3,11 @@ package check
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/supnode/supnode/test/jepsen-lite/history"
 )
 
-// Faults checks that the rounds were what they claim: each hit something, none broke off, the loss of a node was told
+// Faults checks every round, and everything that was done to a process: that the rounds were what they claim: each hit something, none broke off, the loss of a node was told
 // once, no connection went around the proxies, no process fell over by itself.
 func Faults(h *history.History) *Verdict {
 	v := &Verdict{Invariant: "F", About: "faults hit, losses told, no way around, no process fell over"}
@@ -47,11 +46,12 @@ func Faults(h *history.History) *Verdict {
 		v.violated("in a node's log: %s", t)
 	}
 	for _, a := range h.Actions {
+		v.Checked++
 		if a.What == history.Exited {
 			if paused(h, a) {
 				v.ambiguous("%s ended by itself after a pause (%s); its service manager starts it again", a.Node, a.Detail)
-			} else if stalled := stalledAt(h, a.At); stalled > h.Timing.Fence()/2 {
-				v.ambiguous("%s ended by itself (%s) on a machine that stood still for %v", a.Node, a.Detail, stalled)
+			} else if r, ok := roundOf(h, a.At); ok && stoodStill(h, r) {
+				v.ambiguous("%s ended by itself (%s) on a machine that stood still for %v", a.Node, a.Detail, r.Stalled)
 			} else {
 				v.violated("%s ended by itself: %s", a.Node, a.Detail)
 			}
@@ -60,15 +60,14 @@ func Faults(h *history.History) *Verdict {
 	return v
 }
 
-// stalledAt is how long the machine stood still in the round of an instant: a node that cannot have its commands killed within
-// F ends itself (A3), and half of F is what the kernel's share of that may be.
-func stalledAt(h *history.History, at history.Instant) time.Duration {
+// roundOf is the round of an instant.
+func roundOf(h *history.History, at history.Instant) (r history.Round, ok bool) {
 	for _, r := range h.Rounds {
 		if at >= r.Inject && (r.Quiet.To == 0 || at <= r.Quiet.To) {
-			return r.Stalled
+			return r, true
 		}
 	}
-	return 0
+	return r, false
 }
 
 // paused reports whether the process of an exit had been paused before: a node that finds after a pause that something

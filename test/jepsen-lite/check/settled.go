@@ -58,14 +58,20 @@ func Settled(h *history.History) *Verdict {
 	return v
 }
 
-// late is a missed bound. The bounds hold where every process gets its turn: on a machine that kept even the harness waiting
-// for half of Raft's time-out, leaders lose their followers, and each new one waits for W again.
+// late is a missed bound.
 func late(v *Verdict, h *history.History, r history.Round, format string, args ...any) {
-	if r.Stalled >= h.Timing.RaftTimeout()/2 {
+	if stoodStill(h, r) {
 		v.ambiguous(format+", on a machine that stood still for %v", append(args, r.Stalled)...)
 	} else {
 		v.violated(format, args...)
 	}
+}
+
+// stoodStill reports whether the machine kept even the harness waiting for half of Raft's time-out. All bounds hold where
+// every process gets its turn; where it does not, leaders lose their followers, each new one waits for W again, and a node
+// that cannot have its commands killed within F ends itself.
+func stoodStill(h *history.History, r history.Round) bool {
+	return r.Stalled >= h.Timing.RaftTimeout()/2
 }
 
 // dumped compares the cluster's own list with the records of the children.

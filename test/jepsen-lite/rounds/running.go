@@ -117,12 +117,15 @@ func (s *Stage) dump(ctx context.Context) (all []history.Running, err error) {
 	return all, nil
 }
 
-// down lists the nodes that do not serve.
+// down lists the nodes that do not serve, though there was time for an election.
 func (s *Stage) down(ctx context.Context) (out []string) {
 	for _, n := range s.Cluster.Names() {
-		if s.Cluster.Node(n).IsReady(ctx) != nil {
+		bounded, cancel := context.WithTimeout(ctx, 2*s.Timing.Election())
+		if err := s.Cluster.Ready(bounded, n); err != nil {
+			s.Log("   %v", err)
 			out = append(out, n)
 		}
+		cancel()
 	}
 	return out
 }
