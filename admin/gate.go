@@ -31,14 +31,12 @@ func newGate(n Node, mux *http.ServeMux) *gate {
 }
 
 func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	select {
-	case g.slots <- struct{}{}:
-		defer func() { <-g.slots }()
-	default:
+	if !g.enter(r) {
 		writeProblem(w, &sup.Problem{Code: sup.CodeBusy, Bound: MaxInFlight,
 			Detail: fmt.Sprintf("%d requests are being served by this node already", MaxInFlight)})
 		return
 	}
+	defer g.leave(r)
 	out := &answer{ResponseWriter: w, node: g.node}
 	out.begin()
 	if p := g.stranger(r); p != nil {
@@ -55,6 +53,27 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	g.mux.ServeHTTP(out, r)
 }
+
+// enter takes a slot. Whoever asks how the node is needs none: a busy node is not a dead one.
+func (g *gate) enter(r *http.Request) bool {
+	if probe(r) {
+		return true
+	}
+	select {
+	case g.slots <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+func (g *gate) leave(r *http.Request) {
+	if !probe(r) {
+		<-g.slots
+	}
+}
+
+func probe(r *http.Request) bool { return r.URL.Path == "/healthz" || r.URL.Path == "/readyz" }
 
 // stranger refuses what a browser sends for a foreign page, also one whose name was made to point at this host.
 func (g *gate) stranger(r *http.Request) *sup.Problem {
@@ -84,10 +103,10 @@ func loopback(a net.Addr) bool {
 
 // refuse answers what no pattern of the mux is for: the mux knows whether it is the path or the method.
 func (g *gate) refuse(w http.ResponseWriter, r *http.Request) {
-	probe := &statusOnly{header: http.Header{}}
-	g.mux.ServeHTTP(probe, r)
-	if probe.status == http.StatusMethodNotAllowed {
-		allow := probe.header.Get("Allow")
+	answer := &statusOnly{header: http.Header{}}
+	g.mux.ServeHTTP(answer, r)
+	if answer.status == http.StatusMethodNotAllowed {
+		allow := answer.header.Get("Allow")
 		w.Header().Set("Allow", allow)
 		writeProblem(w, &sup.Problem{Code: codeMethodNotAllowed, Detail: fmt.Sprintf("%s has %s, not %s", r.URL.Path, allow, r.Method)})
 		return

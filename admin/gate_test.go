@@ -130,6 +130,8 @@ func TestTooManyRequestsAreBusy(t *testing.T) {
 	if w.Code != http.StatusTooManyRequests || !strings.Contains(w.Body.String(), `"busy"`) || w.Header().Get("Retry-After") == "" {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
+	f.must(http.StatusOK, http.MethodGet, "/healthz", "")
+	f.must(http.StatusOK, http.MethodGet, "/readyz", "")
 	cancel()
 	for range MaxInFlight {
 		// The node is told to give up: what became of the request is not known.

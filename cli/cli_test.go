@@ -192,3 +192,44 @@ func TestConfigCheckStartsNothing(t *testing.T) {
 		t.Errorf("something was made: %v", entries)
 	}
 }
+
+func TestFollowingGoesOnUntilInterrupted(t *testing.T) {
+	ctx, interrupt := context.WithCancel(context.Background())
+	defer interrupt()
+	asked := 0
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked++
+		switch asked {
+		case 1:
+			io.WriteString(w, `{"events":[{"id":1,"time":"2026-01-02T03:04:05Z","type":"node_joined","node":"n1"}],"next":1,"last_id":1}`)
+		case 2:
+			io.WriteString(w, `{"events":[],"next":1,"last_id":1}`)
+		case 3:
+			w.WriteHeader(http.StatusServiceUnavailable)
+			io.WriteString(w, `{"title":"The cluster has no leader","status":503,"detail":"none","code":"no_leader"}`)
+		case 4:
+			io.WriteString(w, `{"events":[{"id":2,"time":"2026-01-02T03:04:06Z","type":"node_left","node":"n1"}],"next":2,"last_id":2}`)
+		default:
+			interrupt()
+		}
+	}))
+	defer s.Close()
+	var out, errs bytes.Buffer
+	status := Run(ctx, []string{"events", "--follow", "--addr", s.URL}, IO{In: strings.NewReader(""), Out: &out, Err: &errs})
+	want := "03:04:05.000  node_joined            n1\n03:04:06.000  node_left              n1\n"
+	if status != 0 || out.String() != want || errs.String() != "supnode: The cluster has no leader: none; trying again\n" {
+		t.Errorf("%d\n%s%s", status, &out, &errs)
+	}
+}
+
+func TestCompletionAndVersionArePrinted(t *testing.T) {
+	if status, out, _ := run(t, "completion bash", ""); status != 0 || !strings.Contains(out, "__start_supnode") {
+		t.Errorf("%d %.100s", status, out)
+	}
+	if status, out, _ := run(t, "version", ""); status != 0 || !strings.HasPrefix(out, "supnode ") {
+		t.Errorf("%d %s", status, out)
+	}
+	if status, out, _ := run(t, "", ""); status != 0 || !strings.Contains(out, "Begin with: supnode dev") {
+		t.Errorf("%d %s", status, out)
+	}
+}

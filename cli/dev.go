@@ -4,9 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -47,7 +45,7 @@ func (c *command) dev() *cobra.Command {
 
 // calledAs is what a person types to call this program again.
 func calledAs(executable string) string {
-	if strings.Contains(executable, string(filepath.Separator)+"go-build") {
+	if dev.UnderGoRun(executable) {
 		return "go run ./cmd/supnode"
 	}
 	return os.Args[0]

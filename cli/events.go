@@ -14,8 +14,11 @@ import (
 	"github.com/supnode/supnode/supervisor"
 )
 
-// pollEvery is the pause between two looks for new events.
-const pollEvery = 200 * time.Millisecond
+// The pauses of following: between two looks for new events, and after one that failed.
+const (
+	pollEvery  = 200 * time.Millisecond
+	retryEvery = time.Second
+)
 
 type eventPage struct {
 	Events []json.RawMessage `json:"events"`
@@ -46,15 +49,23 @@ func (c *command) events() *cobra.Command {
 // printEvents prints page after page; following, it waits for more at the end. With -o json it prints an event a line.
 func (c *command) printEvents(ctx context.Context, cl *client.Client, since uint64, follow bool) error {
 	lines := eventline.New(c.Out)
+	troubled := false
 	for {
-		var page eventPage
-		err := cl.Get(ctx, &page, url.Values{"since": {strconv.FormatUint(since, 10)}}, "v1", "events")
-		if ctx.Err() != nil {
+		page, err := c.eventsAfter(ctx, cl, since, follow)
+		switch {
+		case ctx.Err() != nil:
 			return nil // interrupted: that is how following ends
-		}
-		if err != nil {
+		case err != nil && follow && client.Passing(err):
+			if !troubled {
+				fmt.Fprintf(c.Err, "supnode: %s; trying again\n", err)
+			}
+			troubled = true
+			wait(ctx, retryEvery)
+			continue
+		case err != nil:
 			return err
 		}
+		troubled = false
 		for _, raw := range page.Events {
 			if err := c.printEvent(lines, raw); err != nil {
 				return err
@@ -66,12 +77,26 @@ func (c *command) printEvents(ctx context.Context, cl *client.Client, since uint
 		case !follow:
 			return nil
 		default:
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-time.After(pollEvery):
-			}
+			wait(ctx, pollEvery)
 		}
+	}
+}
+
+// eventsAfter asks for the next page. Whoever follows is content with what a node knows: events come in order and without
+// gaps from each, also while there is no leader.
+func (c *command) eventsAfter(ctx context.Context, cl *client.Client, since uint64, follow bool) (page eventPage, err error) {
+	query := url.Values{"since": {strconv.FormatUint(since, 10)}}
+	if follow {
+		query.Set("consistency", "stale")
+	}
+	err = cl.Get(ctx, &page, query, "v1", "events")
+	return page, err
+}
+
+func wait(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
 	}
 }
 

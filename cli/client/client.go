@@ -94,7 +94,7 @@ func (c *Client) Do(ctx context.Context, r Request) (Answer, error) {
 	var failed []error
 	for _, addr := range c.addrs {
 		ans, err := c.ask(ctx, addr, r)
-		if err == nil || !another(err) || ctx.Err() != nil {
+		if err == nil || !Passing(err) || ctx.Err() != nil {
 			return ans, err
 		}
 		failed = append(failed, err)
@@ -116,8 +116,9 @@ func (c *Client) Get(ctx context.Context, v any, query url.Values, path ...strin
 	return ans.Into(v)
 }
 
-// another reports whether another node may do better.
-func another(err error) bool {
+// Passing reports whether another node, or the same one later, may do better: it could not be reached, had no leader, or
+// gave no answer that can be understood.
+func Passing(err error) bool {
 	var p *Problem
 	if !errors.As(err, &p) {
 		return true

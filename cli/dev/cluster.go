@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -29,7 +30,7 @@ type Options struct {
 
 // The patience of Run.
 const (
-	readyWithin  = 30 * time.Second
+	readyWithin  = time.Minute
 	restartAfter = 3 * time.Second // long enough to see the others take over
 )
 
@@ -43,13 +44,14 @@ type cluster struct {
 	events    chan sup.Event
 	lines     *eventline.Writer
 	fresh     bool      // the directory is temporary
+	parent    int       // the process that started this one
 	began     time.Time // when the processes were started; older events are not told again
 }
 
 // Run runs a cluster until ctx ends, then stops it and removes what it made.
 func Run(ctx context.Context, o Options) (err error) {
 	c := &cluster{Options: o, processes: map[string]*process{}, exits: make(chan *process), events: make(chan sup.Event),
-		lines: eventline.New(o.Out)}
+		lines: eventline.New(o.Out), parent: os.Getppid()}
 	cleanup, err := c.prepare()
 	defer func() { err = errors.Join(err, cleanup()) }()
 	if err != nil {
@@ -244,7 +246,6 @@ func (c *cluster) tell(ctx context.Context) error {
 	again := make(chan member, len(c.members))
 	orphan := time.NewTicker(time.Second)
 	defer orphan.Stop()
-	parent := os.Getppid()
 	for {
 		select {
 		case <-ctx.Done():
@@ -265,7 +266,7 @@ func (c *cluster) tell(ctx context.Context) error {
 			c.note("%s is started again, pid %d", m.name, c.processes[m.name].pid())
 		case <-orphan.C:
 			// go run does not pass a TERM on: when it is gone, nobody is left who could stop this.
-			if underGoRun(c.Executable) && os.Getppid() != parent {
+			if UnderGoRun(c.Executable) && os.Getppid() != c.parent {
 				return nil
 			}
 		}
@@ -276,7 +277,8 @@ func (c *cluster) note(format string, args ...any) {
 	fmt.Fprintf(c.Out, "%s  -- %s\n", time.Now().UTC().Format("15:04:05.000"), fmt.Sprintf(format, args...))
 }
 
-// underGoRun reports whether a program was built by go run for this one time.
-func underGoRun(executable string) bool {
-	return strings.Contains(executable, string(filepath.Separator)+"go-build")
-}
+// goRun matches a program that go run has built, for this one time.
+var goRun = regexp.MustCompile(`/go-build\d+/b\d+/exe/`)
+
+// UnderGoRun reports whether a program was built by go run.
+func UnderGoRun(executable string) bool { return goRun.MatchString(executable) }
