@@ -27,7 +27,8 @@ type (
 		Key sup.Key
 		Inc sup.Incarnation
 	}
-	// Ended: nothing of an incarnation is left. InitFailed: its init did not succeed.
+	// Ended: nothing of an incarnation is left. InitFailed: its init did not succeed; the machine also takes it so when no
+	// Started came before and nobody asked for its end.
 	Ended struct {
 		Key        sup.Key
 		Inc        sup.Incarnation
