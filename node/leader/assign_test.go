@@ -153,3 +153,15 @@ func TestOrdersOfALostSessionAreForgotten(t *testing.T) {
 	w.join("n2")
 	w.want(len(w.m.orders.of) == 1, "the new session's order alone")
 }
+
+func TestOrdersAreGivenAnewAfterAFrameOfAFormerSession(t *testing.T) {
+	w := three(t)
+	w.ready("n1", "n2", "n3")
+	w.join("n2")
+	w.from("n2", rpc.FromAgent{Renew: &rpc.Renew{Session: sup.Session{Gen: 1, Seq: 2}}}) // came late
+	w.ask(start("a", sup.OnNode("n2"), "x"))
+	w.settle()
+	w.renew("n2", 2*second)
+	w.settle()
+	w.want(w.node(key("a", "x")) == "n2" && len(w.spawns(w.seen(), "n2")) == 1, "placed and spawned once its session is named again")
+}

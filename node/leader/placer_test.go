@@ -318,3 +318,15 @@ func loaded(t testing.TB, nodes, children int) *world {
 	w.seen()
 	return w
 }
+
+func TestS26APinnedChildIsPlacedWhenTheStreamOfItsNodeIsBack(t *testing.T) {
+	w := three(t)
+	w.ready("n1", "n2", "n3")
+	w.down("n2")
+	w.ask(start("a", sup.OnNode("n2"), "x"))
+	w.settle()
+	w.want(w.st.WantingCount() == 1, "n2 may come back: it waits")
+	w.up("n2")
+	w.settle()
+	w.want(w.node(key("a", "x")) == "n2", "placed as soon as n2 is connected")
+}
