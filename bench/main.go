@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/supnode/supnode/bench/bareraft"
+	"github.com/supnode/supnode/bench/figure"
+	"github.com/supnode/supnode/test/jepsen-lite/cluster"
+	"github.com/supnode/supnode/test/jepsen-lite/journal"
+)
+
+// patience bounds a whole run.
+const patience = 15 * time.Minute
+
+func main() {
+	if bareraft.IsNode() {
+		if err := bareraft.Main(); err != nil {
+			fmt.Fprintln(os.Stderr, "bare Raft:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	format := flag.String("o", "table", "table | json")
+	binary := flag.String("binary", "", "a supnode that is built already")
+	keep := flag.Bool("keep", false, "leave the nodes' files where they are, and say where")
+	flag.Parse()
+	if flag.NArg() > 0 || *format != "table" && *format != "json" {
+		flag.Usage()
+		os.Exit(2)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	report, err := run(ctx, *binary, *keep)
+	stop()
+	if err == nil && *format == "json" {
+		err = report.JSON(os.Stdout)
+	} else if err == nil {
+		err = report.Table(os.Stdout)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// run measures everything, one thing after another.
+func run(ctx context.Context, binary string, keep bool) (*figure.Report, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	dir, err := os.MkdirTemp("", "supnode-bench-")
+	if err != nil {
+		return nil, err
+	}
+	if keep {
+		fmt.Fprintln(os.Stderr, "files are kept in", dir)
+	} else {
+		defer os.RemoveAll(dir)
+	}
+	// The kernel says a program's path without symbolic links, and so must we.
+	if dir, err = filepath.EvalSymlinks(dir); err != nil {
+		return nil, err
+	}
+	b := &bench{dir: dir, binary: binary}
+	b.say("building")
+	if b.binary == "" {
+		if b.binary, err = cluster.Build(dir, false); err != nil {
+			return nil, err
+		}
+	}
+	if b.child, err = journal.Build(dir); err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	b.Machine = figure.ThisMachine(dir)
+	if err := b.all(ctx); err != nil {
+		return nil, err
+	}
+	b.Machine.LoadAfter, b.Machine.Seconds = figure.Load(), int(time.Since(began).Seconds())
+	return &b.Report, nil
+}
