@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/supnode/supnode/node/agent"
@@ -10,61 +11,88 @@ import (
 	sup "github.com/supnode/supnode/supervisor"
 )
 
-// connectTimeout bounds one attempt to reach one server: a partition must not hold up the search (D).
-const connectTimeout = 250 * time.Millisecond
+const (
+	// connectTimeout bounds the attempt to reach one server.
+	connectTimeout = 250 * time.Millisecond
+	// headStart is what the server that is held for the leader has before the others are asked too: a host that answers
+	// nothing must not hold up the search, whose length L5 counts on (D).
+	headStart = 25 * time.Millisecond
+)
 
 // connector finds the leader for the agent's sync stream.
 type connector struct{ n *Node }
 
-// Connect asks the server that Raft holds for the leader, then every other; each may name the leader it knows. The
-// attempts run one after another and are cheap: a server that does not lead says so in its handshake.
+// Connect asks the server that is held for the leader, and a moment later every other one at the same time. The first
+// that leads has the stream; one that does not says so in its handshake.
 func (c connector) Connect(ctx context.Context) (agent.Conn, error) {
-	tried := map[sup.NodeName]bool{}
-	var errs []error
-	try := func(name sup.NodeName) agent.Conn {
-		for name != "" && !tried[name] && ctx.Err() == nil {
-			tried[name] = true
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	var dials sync.WaitGroup
+	defer dials.Wait()
+	defer cancel()
+	type result struct {
+		conn *rpc.SyncConn
+		err  error
+	}
+	results := make(chan result)
+	dial := func(name sup.NodeName) {
+		dials.Go(func() {
 			conn, err := c.dial(ctx, name)
-			if err == nil {
-				return conn
+			select {
+			case results <- result{conn, err}:
+			case <-ctx.Done():
+				if conn != nil {
+					conn.Close() // another one was faster
+				}
 			}
-			errs = append(errs, err)
-			var other *rpc.NotLeader
-			if !errors.As(err, &other) {
-				return nil
-			}
-			name = other.Leader
-		}
-		return nil
+		})
 	}
-	if conn := try(c.n.leaderName()); conn != nil {
-		return conn, nil
-	}
+	hint, others := c.n.leaderName(), []sup.NodeName{}
 	for _, s := range c.n.cfg.Servers {
-		if conn := try(s.Name); conn != nil {
-			return conn, nil
+		if s.Name != hint {
+			others = append(others, s.Name)
 		}
 	}
-	c.n.known.Store(nil)
-	return nil, errors.Join(append(errs, ctx.Err())...)
+	wait, open := time.Duration(0), 0
+	if len(others) < len(c.n.cfg.Servers) {
+		dial(hint)
+		wait, open = headStart, 1
+	}
+	next := time.NewTimer(wait)
+	defer next.Stop()
+	var errs []error
+	for {
+		select {
+		case <-next.C:
+			for _, name := range others {
+				dial(name)
+			}
+			open += len(others)
+			others = nil
+		case r := <-results:
+			if r.err == nil {
+				c.n.known.Store(&leaderAddr{name: r.conn.Peer(), addr: c.n.cfg.addrOf(r.conn.Peer())})
+				return agentConn{r.conn}, nil
+			}
+			errs = append(errs, r.err)
+			open--
+			next.Reset(0)
+		case <-ctx.Done():
+			c.n.known.Store(nil)
+			return nil, errors.Join(append(errs, ctx.Err())...)
+		}
+		if open == 0 && len(others) == 0 {
+			c.n.known.Store(nil)
+			return nil, errors.Join(errs...)
+		}
+	}
 }
 
-func (c connector) dial(ctx context.Context, name sup.NodeName) (agent.Conn, error) {
+func (c connector) dial(ctx context.Context, name sup.NodeName) (*rpc.SyncConn, error) {
 	addr := c.n.cfg.addrOf(name)
 	if name == c.n.cfg.Name {
-		addr = c.n.port.Addr().String() // to itself no link is between
+		addr = c.n.port.Addr().String() // no link is between
 	}
-	if addr == "" {
-		return nil, errors.New("server " + string(name) + " is not in cluster.servers")
-	}
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
-	defer cancel()
-	conn, err := c.n.port.DialSync(ctx, addr, name)
-	if err != nil {
-		return nil, err
-	}
-	c.n.known.Store(&leaderAddr{name: name, addr: addr})
-	return agentConn{conn}, nil
+	return c.n.port.DialSync(ctx, addr, name)
 }
 
 // agentConn is the agent's end of a sync stream.

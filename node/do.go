@@ -61,6 +61,11 @@ func (n *Node) do(ctx context.Context, cmd fsm.Command, key string, committed bo
 // identify gives a command the identity under which its effect happens once.
 func identify(cmd fsm.Command, key string) (*fsm.Request, error) {
 	cmd.Request = nil
+	if start := cmd.StartSupervisor; start != nil {
+		same := *start
+		same.Home = "" // through whichever node it is asked again, it is the same request
+		cmd.StartSupervisor = &same
+	}
 	b, err := rpc.Encode(cmd)
 	if err != nil {
 		return nil, fmt.Errorf("encode the request: %w", err)
@@ -135,8 +140,8 @@ func (n *Node) doHere(ctx context.Context, ask doRequest) (Outcome, error) {
 		return Outcome{}, res.Problem
 	case fsm.OK:
 		return *res.Outcome, nil
-	case fsm.Stale:
-		return Outcome{}, fmt.Errorf("a request can't be stale: %+v", ask.Command)
+	case fsm.Stale: // a manifest of the config file that was started once already
+		return Outcome{Supervisor: ask.Command.StartSupervisor.Spec.Name}, nil
 	}
 	if ask.Committed {
 		return n.committed(ask.Command), nil

@@ -238,8 +238,12 @@ func TestRule_S36_KeyAcrossLeaders(t *testing.T) {
 	c.start("n1", "n2", "n3")
 	c.ready()
 	ctx := bounded(t, 60*time.Second)
-	if _, err := c.nodes["n1"].Do(ctx, startSupervisor(sleeper("w1")), "start"); err != nil {
-		t.Fatal(err)
+	for _, name := range []sup.NodeName{"n1", "n2"} { // through another node it is the same request
+		start := startSupervisor(sleeper("w1"))
+		start.StartSupervisor.Home = name
+		if _, err := c.nodes[name].Do(ctx, start, "start"); err != nil {
+			t.Fatal(err)
+		}
 	}
 	add := fsm.Command{StartChild: &fsm.StartChild{Supervisor: "pool", Spec: withDefaults(sleeper("extra"))}}
 	first, err := c.nodes["n2"].Do(ctx, add, "add-extra")
@@ -417,5 +421,36 @@ func TestEmptiedDataDirIsRefused(t *testing.T) {
 	if n, err := node.Start(bounded(t, 10*time.Second), c.configs["n3"]); err == nil {
 		n.Close()
 		t.Fatal("a server with an emptied data_dir was let in")
+	}
+}
+
+// A supervisor of the config file is started once in the cluster's life, and never again after a stop.
+func TestManifestsStartOnce(t *testing.T) {
+	c := newCluster(t, 1, 0, func(cfg *node.Config) {
+		cfg.Manifests = []sup.Spec{{Name: "pool", Children: []sup.ChildSpec{sleeper("w1")}}}
+	})
+	c.start("n1")
+	c.ready()
+	ctx := bounded(t, 30*time.Second)
+	status := func() sup.Status {
+		a, err := c.nodes["n1"].Read(ctx, node.Query{Kind: node.QuerySupervisor, Supervisor: "pool"})
+		if err != nil {
+			return ""
+		}
+		return a.Supervisor.Status
+	}
+	eventually(t, "it runs", func() bool { return status() == sup.StatusRunning })
+	if _, err := c.nodes["n1"].Do(ctx, fsm.Command{StopSupervisor: &fsm.StopSupervisor{Name: "pool"}}, ""); err != nil {
+		t.Fatal(err)
+	}
+	c.stop("n1")
+	c.start("n1")
+	c.ready()
+	once := sup.Spec{Name: "pool", Children: []sup.ChildSpec{sleeper("w1")}}.WithDefaults()
+	if _, err := c.nodes["n1"].Do(ctx, fsm.Command{StartSupervisor: &fsm.StartSupervisor{Spec: once, Once: true}}, ""); err != nil {
+		t.Errorf("asked once more: %v", err)
+	}
+	if s := status(); s != sup.StatusStopped {
+		t.Errorf("after a stop and a restart of the node it is %q", s)
 	}
 }
