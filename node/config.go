@@ -23,6 +23,9 @@ const (
 	DefaultEventHistory      = 64 << 20
 )
 
+// MaxLeaseTTL bounds lease_ttl: after a restore nothing is placed for the wait of the largest lease that may be out.
+const MaxLeaseTTL = time.Minute
+
 // Config is all that a node is told. Validate names the field that is wrong, by its path in the config file.
 type Config struct {
 	Name            sup.NodeName
@@ -151,6 +154,8 @@ func (c Config) Validate() error {
 		return wrong("cluster.heartbeat_interval", "must be above 0")
 	case l.RaftTimeout() < int64(5*time.Millisecond):
 		return wrong("cluster.lease_ttl", "%s is too short: use at least 500ms", c.LeaseTTL)
+	case c.LeaseTTL > MaxLeaseTTL:
+		return wrong("cluster.lease_ttl", "%s is too long: use at most %s", c.LeaseTTL, MaxLeaseTTL)
 	case 3*l.H > l.TTL:
 		return wrong("cluster.heartbeat_interval", "%s is more than a third of lease_ttl %s (L5): lower it, or raise lease_ttl", c.HeartbeatInterval, c.LeaseTTL)
 	case l.TTL <= l.Survives():

@@ -101,7 +101,7 @@ func (n *Node) leadOnce(ctx context.Context) error {
 	over := make(chan struct{})
 	defer close(over)
 	lead := &leadership{over: over, driver: leader.NewDriver(leader.Options{
-		Machine:  leader.Config{Name: n.cfg.Name, Term: term, Draw: rand.Uint64},
+		Machine:  leader.Config{Name: n.cfg.Name, Term: term, Draw: rand.Uint64, MaxTTL: int64(MaxLeaseTTL)},
 		Clock:    n.clock,
 		Wall:     func() int64 { return time.Now().UnixNano() },
 		View:     n.fsm.View,
