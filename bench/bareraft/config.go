@@ -37,6 +37,13 @@ func raftConfig(l fsm.Lease, id string, notify chan<- bool, log hclog.Logger) *r
 	return rc
 }
 
+// transportConfig is that of supnode's Raft transport, over bare TCP.
+func transportConfig(layer raft.StreamLayer, log hclog.Logger) *raft.NetworkTransportConfig {
+	return &raft.NetworkTransportConfig{
+		Stream: layer, MaxPool: 3, MaxRPCsInFlight: 1, Timeout: raftIOTimeout, Logger: log,
+	}
+}
+
 // openLog opens a log file as supnode does.
 func openLog(dir string) (*raftboltdb.BoltStore, error) {
 	return raftboltdb.New(raftboltdb.Options{Path: filepath.Join(dir, store.LogFile), BoltOptions: &bbolt.Options{

@@ -75,12 +75,9 @@ func settings(t *testing.T, file string, literals ...string) map[string]string {
 func TestConfigIsTheProducts(t *testing.T) {
 	const transport, bolt = "raft.NetworkTransportConfig", "bbolt.Options"
 	node := filepath.Join("..", "..", "node")
-	product, bare := settings(t, filepath.Join(node, "raft.go"), transport), settings(t, "config.go", bolt)
+	product, bare := settings(t, filepath.Join(node, "raft.go"), transport), settings(t, "config.go", transport, bolt)
 	for k, v := range settings(t, filepath.Join(node, "store", "store.go"), bolt) {
 		product[k] = v
-	}
-	for k, v := range settings(t, "transport.go", transport) {
-		bare[k] = v
 	}
 	for _, own := range []string{"rc.LocalID", "rc.NotifyCh", "rc.Logger", transport + ".Stream", transport + ".Logger", bolt + ".Timeout", "lockWait"} {
 		delete(product, own)

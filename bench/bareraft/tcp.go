@@ -4,17 +4,10 @@ import (
 	"net"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 )
 
-// transportConfig is that of supnode's Raft transport, over bare TCP.
-func transportConfig(layer raft.StreamLayer, log hclog.Logger) *raft.NetworkTransportConfig {
-	return &raft.NetworkTransportConfig{
-		Stream: layer, MaxPool: 3, MaxRPCsInFlight: 1, Timeout: raftIOTimeout, Logger: log,
-	}
-}
-
+// tcp is a raft.StreamLayer without anything between.
 type tcp struct{ net.Listener }
 
 func listen(addr string) (tcp, error) {
