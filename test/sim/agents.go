@@ -3,7 +3,6 @@ package sim
 import (
 	"github.com/supnode/supnode/node/agent"
 	"github.com/supnode/supnode/rpc"
-	sup "github.com/supnode/supnode/supervisor"
 )
 
 // agentShell is the driver of a process's agent machine: its timer, its stream, its hands.
@@ -24,7 +23,7 @@ func (a *agentShell) begin() {
 	w := h.w
 	a.machine = agent.New(agent.Config{
 		Node: h.name, ID: h.uuid, Addr: h.addr, Voter: h.voter,
-		Behaviors: []string{behaviorCommand, behaviorGo}, Level: 1,
+		Behaviors: w.plan.behaviors(), Level: 1,
 		Settings: w.plan.Settings, Gen: h.gen, Seed: w.rng.Uint64(), Mutant: agent.Mutant(w.mutant.agent()),
 	})
 	a.step(agent.Tick{})
@@ -175,5 +174,3 @@ func (w *World) believed() *leadership {
 	}
 	return best
 }
-
-var _ sup.Key

@@ -37,6 +37,3 @@ func (c clock) when(at int64) int64 {
 	}
 	return t
 }
-
-// turned is the clock from now on with another rate, without a jump.
-func (c clock) turned(now, rate int64) clock { return clock{now, c.read(now), rate} }

@@ -46,16 +46,15 @@ func (w *World) strike(k faultKind) bool {
 		}
 		p.pause()
 		g.pause()
-		w.excuse(h)
 		d := w.length(ttl)
-		w.after(d, tagFault, func() { w.wake(h, g) })
+		w.after(d, tagFault, g.resume)
 		w.after(d+w.upTo(20*millisecond), tagFault, p.resume)
 	case faultPauseGuardian:
 		if g == nil || !g.alive || g.paused || p == nil || p.paused {
 			return false
 		}
 		g.pause()
-		w.after(w.length(ttl), tagFault, func() { w.wake(h, g) })
+		w.after(w.length(ttl), tagFault, g.resume)
 	case faultKill:
 		if p == nil {
 			return false
@@ -117,15 +116,17 @@ func (w *World) victim() *host {
 	return pick(w, w.hosts)
 }
 
-// length draws how long a fault lasts: often shorter than the lease, often longer, sometimes about as long as W.
+// length draws how long a fault lasts: shorter than the lease, about as long as it and W, or longer.
 func (w *World) length(ttl int64) int64 {
 	switch w.rng.IntN(4) {
 	case 0:
 		return w.upTo(ttl / 2)
 	case 1:
 		return w.between(ttl*9/10, ttl*14/10)
+	case 2:
+		return w.between(ttl*14/10, 4*ttl)
 	default:
-		return w.upTo(3 * ttl)
+		return w.upTo(2 * ttl)
 	}
 }
 
@@ -137,27 +138,6 @@ func (w *World) gone() (n int) {
 		}
 	}
 	return n
-}
-
-// excuse marks the commands of a host whose supnode and guardian are both stopped: they run on past the lease, which is
-// not promised otherwise (protocol.md, What is not promised).
-func (w *World) excuse(h *host) {
-	for _, l := range h.living(command) {
-		l.excused = true
-	}
-}
-
-// wake continues a guardian. What it should have killed by now it kills at once.
-func (w *World) wake(h *host, g *guardian) {
-	g.resume()
-	w.after(w.raft.lease().Fence(), tagFault, func() {
-		for _, l := range h.living(command) {
-			if l.excused {
-				l.excused = false
-				w.ledger.overlap(l, "its guardian continued")
-			}
-		}
-	})
 }
 
 // partition cuts a set of hosts off from the rest, both ways, for a while. Hosts inside still reach each other.
@@ -222,11 +202,11 @@ func (w *World) heal() {
 		s.toLeader.release()
 		s.toAgent.release()
 	}
-	w.plan.Answers, w.plan.Spike, w.plan.AtCommit = 0, 0, 0
-	w.plan.Delay, w.plan.Lag = 2*millisecond, 20*millisecond
+	w.plan.Answers, w.plan.Asks, w.plan.Spike, w.plan.AtCommit = 0, 0, 0, 0
+	w.plan.Delay, w.plan.Commit, w.plan.Lag = 2*millisecond, 4*millisecond, 20*millisecond
 	for _, h := range w.hosts {
 		if h.guard != nil && h.guard.paused {
-			w.wake(h, h.guard)
+			h.guard.resume()
 		}
 		if h.proc != nil {
 			h.proc.resume()

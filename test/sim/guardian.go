@@ -113,14 +113,23 @@ func (g *guardian) reaped() {
 }
 
 // pause is SIGSTOP of the guardian.
-func (g *guardian) pause() { g.paused = true }
+func (g *guardian) pause() {
+	g.h.w.tell("%s guardian stopped", g.h.name)
+	g.paused = true
+	g.h.excuse()
+}
 
 // resume is CONT: the timer is asked first.
 func (g *guardian) resume() {
+	if !g.paused {
+		return
+	}
 	g.paused = false
 	if !g.alive {
 		return
 	}
+	g.h.w.tell("%s guardian continues", g.h.name)
+	g.h.watched()
 	g.ring()
 	held := g.waiting
 	g.waiting = nil
@@ -129,4 +138,31 @@ func (g *guardian) resume() {
 			do()
 		}
 	}
+}
+
+// excuse marks the commands of a host whose guardian is stopped while its supnode is stopped or dead: they run on past the
+// lease, and nothing else is promised (protocol.md, What is not promised).
+func (h *host) excuse() {
+	if g := h.guard; g == nil || !g.alive || !g.paused || h.proc == g.p && !h.proc.paused {
+		return
+	}
+	for _, l := range h.living(command) {
+		l.excused = true
+	}
+}
+
+// watched is the end of that: what should have been stopped by now must be gone within F.
+func (h *host) watched() {
+	h.w.after(h.w.raft.lease().Fence(), tagGuardian, func() {
+		if g := h.guard; g != nil && g.paused && (h.proc != g.p || h.proc.paused) {
+			return
+		}
+		for _, l := range h.living(command) {
+			if l.excused {
+				h.w.ledger.write(l)
+				l.excused = false
+				h.w.ledger.overlap(l, "guarded again")
+			}
+		}
+	})
 }

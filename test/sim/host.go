@@ -99,6 +99,7 @@ func (h *host) kill(back int64) {
 	}
 	if h.guard != nil {
 		h.guard.orphan()
+		h.excuse()
 	}
 	h.changed()
 	if back >= 0 {
@@ -214,7 +215,9 @@ func (p *process) start() {
 	w := p.h.w
 	p.listening = true
 	p.h.changed()
-	p.runner.newGuardian()
+	if w.plan.commands() {
+		p.runner.newGuardian()
+	}
 	if p.rep != nil {
 		w.raft.join(p.rep)
 	}
@@ -244,6 +247,7 @@ func (p *process) pause() {
 	for _, l := range p.h.living(inProcess) {
 		l.suspended = true
 	}
+	p.h.excuse()
 }
 
 // resume is SIGCONT: what was held arrives in a burst, in any order between sources.
@@ -254,6 +258,7 @@ func (p *process) resume() {
 	w := p.h.w
 	w.tell("%s continues after %.3fs with %d held", p.h.name, float64(w.now-p.stopped)/1e9, len(p.backlog))
 	p.paused = false
+	p.h.watched()
 	late := p.h.local() >= p.runner.deadline
 	for _, l := range p.h.living(inProcess) {
 		l.resumed(late)

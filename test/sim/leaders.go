@@ -315,9 +315,18 @@ func (d *dial) try() {
 			d.l.post(w.between(100*millisecond, 400*millisecond), leader.Probed{Node: d.Node, Session: d.Session})
 		case to.refuses():
 			d.over = true
-			d.l.post(w.net.delay(), leader.Probed{Node: d.Node, Session: d.Session, Refused: true})
+			d.l.p.post(w.net.delay()+w.upTo(w.plan.Answers), tagRaft, sourceRaft, func() { d.l.event(d.refused()) })
 		default:
 			to.dials = append(to.dials, d)
 		}
 	})
+}
+
+// refused is the proof: for the session that was read before the dial.
+func (d *dial) refused() leader.Probed {
+	p := leader.Probed{Node: d.Node, Session: d.Session, Refused: true}
+	if d.l.w.mutant.is("probe_any_session") {
+		p.Session = d.l.p.rep.state.Node(d.Node).Session
+	}
+	return p
 }

@@ -135,11 +135,19 @@ func (f *fact) hasRun(token uint64) bool {
 	return false
 }
 
+// holds notes that a child is there from o on, unless its end was asked for meanwhile.
+func (g *ledger) holds(k *kid, o *fsm.Outcome) {
+	f := g.fact(k.key)
+	f.kid, f.since = k, g.mark(o)
+	if !k.ending && !f.gone {
+		k.belief = present
+	}
+}
+
 // startedChild is an acknowledged start (I1): it ran.
 func (g *ledger) startedChild(k *kid, o *fsm.Outcome) {
 	f := g.fact(k.key)
-	f.kid, f.since = k, g.mark(o)
-	k.belief = present
+	g.holds(k, o)
 	if !f.hasRun(o.Incarnation) {
 		g.w.fail("I1", "the start of %s was acknowledged with incarnation %d, which never ran", k.key, o.Incarnation)
 	}
@@ -149,8 +157,7 @@ func (g *ledger) startedChild(k *kid, o *fsm.Outcome) {
 func (g *ledger) startedSupervisor(fam *family, kids []*kid, o *fsm.Outcome) {
 	for _, k := range kids {
 		f := g.fact(k.key)
-		f.kid, f.since = k, g.mark(o)
-		k.belief = present
+		g.holds(k, o)
 		if len(f.ran) == 0 {
 			g.w.fail("I1", "the start of supervisor %s was acknowledged, %s never ran", fam.name, k.key)
 		}
@@ -173,15 +180,19 @@ func (g *ledger) refusedChild(k *kid, p *sup.Problem) {
 	if p.Code == sup.CodeInitFailed || p.Code == sup.CodeNoAvailableNode {
 		g.buried(k, mark{g.w.raft.epoch, g.w.raft.index}, "its start failed")
 	}
-	k.belief = absent
+	if !k.ending {
+		k.belief = absent
+	}
 }
 
 // terminated is an acknowledged termination (I2), or its refusal.
 func (g *ledger) terminated(k *kid, r fsm.Result) {
-	k.belief = absent
+	if r.Problem == nil || !k.busy {
+		k.belief = absent
+	}
 	if r.Problem != nil {
 		switch r.Problem.Code {
-		case sup.CodeChildNotFound: // it ended for good before, or a restore forgot it
+		case sup.CodeChildNotFound: // it has not started yet, it ended for good before, or a restore forgot it
 		default:
 			g.stoppedByItself(k.f, r.Problem)
 		}
@@ -215,10 +226,7 @@ func (g *ledger) stoppedSupervisor(fam *family, r fsm.Result) {
 		return
 	}
 	for _, k := range fam.kids {
-		if !k.busy {
-			g.buried(k, g.mark(r.Outcome), "the stop of its supervisor was acknowledged")
-		}
-		k.belief = absent
+		g.buried(k, g.mark(r.Outcome), "the stop of its supervisor was acknowledged")
 	}
 }
 

@@ -2,34 +2,38 @@ package sim
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/supnode/supnode/fsm"
 	sup "github.com/supnode/supnode/supervisor"
 )
 
-// mutation takes one clause out: in a machine by its own hook, in the core by rewriting entries before every replica
-// applies them, in the world by what a guardian or a host no longer does.
-type mutation struct {
-	name  string
-	specs map[sup.Key]sup.ChildSpec // terminate_without_tombstone: what to bring back
-	later []fsm.Report              // exit_applied_twice
+// mutation takes clauses out: in a machine by its own hook, in the core by rewriting entries before every replica applies
+// them, in the world by what a guardian, a host or the network no longer does. Names are joined by "+": a layer of defence
+// can make a clause unnecessary until it is taken out too.
+type mutation struct{ names []string }
+
+func newMutation(names string) mutation {
+	if names == "" {
+		return mutation{}
+	}
+	return mutation{strings.Split(names, "+")}
 }
 
 // is reports whether a clause is out.
-func (m *mutation) is(name string) bool { return m.name == name }
+func (m *mutation) is(name string) bool { return slices.Contains(m.names, name) }
 
-// agent is the agent machine's mutant, if it is one of its own.
-func (m *mutation) agent() string {
-	if slices.Contains(AgentMutants, m.name) {
-		return m.name
-	}
-	return ""
-}
+// agent is the agent machine's mutant, if there is one.
+func (m *mutation) agent() string { return m.among(AgentMutants) }
 
-// leader is the leader machine's mutant, if it is one of its own.
-func (m *mutation) leader() string {
-	if slices.Contains(LeaderMutants, m.name) {
-		return m.name
+// leader is the leader machine's mutant, if there is one.
+func (m *mutation) leader() string { return m.among(LeaderMutants) }
+
+func (m *mutation) among(known []string) string {
+	for _, n := range m.names {
+		if slices.Contains(known, n) {
+			return n
+		}
 	}
 	return ""
 }
@@ -42,55 +46,60 @@ var (
 		"grant_any_session", "proof_after_restore", "smaller_wait"}
 	CoreMutants = []string{"exit_applied_twice", "terminate_without_tombstone", "node_down_any_session", "register_any_replaced",
 		"report_any_incarnation", "slot_guard_off"}
-	WorldMutants = []string{"guardian_no_deadline", "p0_off", "p1_off", "restore_without_bump"}
+	WorldMutants = []string{"guardian_no_deadline", "p0_off", "p1_off", "restore_without_bump", "refusals_lost", "probe_any_session"}
 )
 
 // entry is the entry as the mutated core would carry it out. It depends on the state and the entry alone, so that every
 // replica does the same.
 func (m *mutation) entry(s *fsm.State, e fsm.Entry) fsm.Entry {
-	switch m.name {
-	case "node_down_any_session":
-		for i, c := range e.Commands {
-			if c.NodeDown != nil {
-				if n := s.Node(c.NodeDown.Node); n != nil {
-					d := *c.NodeDown
-					d.Session = n.Session
-					e.Commands[i].NodeDown = &d
+	for _, name := range m.names {
+		switch name {
+		case "exit_applied_twice":
+			e = twice(s, e)
+		case "terminate_without_tombstone":
+			e = hasty(s, e, func(c fsm.Command) *sup.Key {
+				if c.TerminateChild == nil {
+					return nil
 				}
+				return &c.TerminateChild.Key
+			})
+		case "slot_guard_off":
+			e = hasty(s, e, func(c fsm.Command) *sup.Key {
+				if c.RestartChild == nil {
+					return nil
+				}
+				return &c.RestartChild.Key
+			})
+		default:
+			for i, c := range e.Commands {
+				e.Commands[i] = loose(name, s, c)
 			}
 		}
-	case "register_any_replaced":
-		for i, c := range e.Commands {
-			if c.Register != nil {
-				if n := s.Node(c.Register.Node); n != nil {
-					r := *c.Register
-					r.Replaces = n.Session
-					e.Commands[i].Register = &r
-				}
-			}
-		}
-	case "report_any_incarnation":
-		for i, c := range e.Commands {
-			if c.Report != nil {
-				if slot := s.Child(c.Report.Key); slot != nil {
-					r := *c.Report
-					r.Inc = slot.Inc
-					e.Commands[i].Report = &r
-				}
-			}
-		}
-	case "exit_applied_twice":
-		return m.twice(s, e)
-	case "terminate_without_tombstone":
-		return m.revive(s, e)
-	case "slot_guard_off":
-		return m.unguard(s, e)
 	}
 	return e
 }
 
+// loose makes a command name what the state has, whatever it was meant for.
+func loose(name string, s *fsm.State, c fsm.Command) fsm.Command {
+	switch {
+	case name == "node_down_any_session" && c.NodeDown != nil:
+		if n := s.Node(c.NodeDown.Node); n != nil {
+			c.NodeDown.Session = n.Session
+		}
+	case name == "register_any_replaced" && c.Register != nil:
+		if n := s.Node(c.Register.Node); n != nil {
+			c.Register.Replaces = n.Session
+		}
+	case name == "report_any_incarnation" && c.Report != nil:
+		if slot := s.Child(c.Report.Key); slot != nil {
+			c.Report.Inc = slot.Inc
+		}
+	}
+	return c
+}
+
 // twice applies an exit once more when the child has run again since.
-func (m *mutation) twice(s *fsm.State, e fsm.Entry) fsm.Entry {
+func twice(s *fsm.State, e fsm.Entry) fsm.Entry {
 	for _, c := range slices.Clone(e.Commands) {
 		if c.Report == nil || c.Report.Kind == fsm.ReportRunning {
 			continue
@@ -106,27 +115,17 @@ func (m *mutation) twice(s *fsm.State, e fsm.Entry) fsm.Entry {
 	return e
 }
 
-// revive acknowledges a terminate at once and lets the exit that comes later bring the child back.
-func (m *mutation) revive(s *fsm.State, e fsm.Entry) fsm.Entry {
+// hasty frees a slot as soon as it is asked to stop, without waiting for its agent.
+func hasty(s *fsm.State, e fsm.Entry, stops func(fsm.Command) *sup.Key) fsm.Entry {
 	out := e.Commands[:0:0]
 	for _, c := range e.Commands {
 		out = append(out, c)
-		if t := c.TerminateChild; t != nil {
-			if slot := s.Child(t.Key); slot != nil && (slot.Phase == fsm.Running || slot.Phase == fsm.Placed) {
-				out = append(out, fsm.Command{Report: &fsm.Report{Key: t.Key, Inc: slot.Inc, Kind: fsm.ReportEnded, Reason: sup.ExitShutdown}})
+		if k := stops(c); k != nil {
+			if slot := s.Child(*k); slot != nil && (slot.Phase == fsm.Running || slot.Phase == fsm.Placed) {
+				out = append(out, fsm.Command{Report: &fsm.Report{Key: *k, Inc: slot.Inc, Kind: fsm.ReportEnded, Reason: sup.ExitShutdown}})
 			}
 		}
 	}
 	e.Commands = out
-	return e
-}
-
-// unguard lets a placement take a slot that is not free.
-func (m *mutation) unguard(s *fsm.State, e fsm.Entry) fsm.Entry {
-	for _, p := range e.Placements {
-		if slot := s.Child(p.Key); slot != nil && (slot.Phase == fsm.Running || slot.Phase == fsm.Placed) {
-			e.Commands = append(slices.Clone(e.Commands), fsm.Command{Report: &fsm.Report{Key: p.Key, Inc: slot.Inc, Kind: fsm.ReportEnded, Reason: sup.ExitError}})
-		}
-	}
 	return e
 }

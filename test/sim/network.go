@@ -7,7 +7,6 @@ type network struct {
 	w       *World
 	blocked map[[2]int]int // directed: from, to; how many faults block it
 	streams []*stream      // not yet ended on both sides
-	stash   int            // copies of frames that are still to come
 }
 
 func newNetwork(w *World) network { return network{w: w, blocked: map[[2]int]int{}} }
@@ -46,15 +45,14 @@ func (n *network) delay() int64 {
 // stream is one sync stream between an agent and a leader: in order each way, or broken. A side may learn of the break
 // later than the other, and what is on its way may still arrive or not.
 type stream struct {
-	n                  *network
-	id                 uint64
-	agent              *process
-	leader             *leadership
-	agentUp, leaderUp  bool // as each side has it
-	toLeader, toAgent  pipe
-	agentSaw, leadSaw  bool // the break
-	sides              int  // that have ended
-	brokenAt, lossTime int64
+	n                 *network
+	id                uint64
+	agent             *process
+	leader            *leadership
+	agentUp, leaderUp bool // as each side has it
+	toLeader, toAgent pipe
+	agentSaw, leadSaw bool // the break
+	sides             int  // that have ended
 }
 
 // pipe is one direction.
@@ -207,7 +205,7 @@ func (n *network) endOf(p *process) {
 // frame brings what an agent sends to the leader's machine.
 func (s *stream) frame(f rpc.FromAgent) {
 	w := s.n.w
-	s.toLeader.send(0, func() {
+	s.toLeader.send(w.upTo(w.plan.Asks), func() {
 		s.leader.p.post(0, tagFrame, s.id, func() {
 			if s.leaderUp {
 				s.leader.received(s.id, f)
@@ -223,6 +221,9 @@ func (s *stream) frame(f rpc.FromAgent) {
 // order brings what a leader sends to the agent's machine.
 func (s *stream) order(f rpc.ToAgent) {
 	w := s.n.w
+	if w.mutant.is("refusals_lost") {
+		f.Refused = nil
+	}
 	s.toAgent.send(w.upTo(w.plan.Answers), func() {
 		s.agent.post(0, tagFrame, s.id, func() {
 			if s.agentUp {

@@ -18,7 +18,7 @@ type Plan struct {
 
 	Every [faultKinds]int64 // mean time between two faults of a kind; 0 = never
 
-	GoShare   int   // percent of children that live inside the process
+	GoShare   int   // percent of children that live inside the process; 100: hosts have no guardian
 	Crash     int64 // mean life of a child that ends by itself; 0 = none does
 	InitFails int   // percent of inits that fail
 	Stubborn  int   // percent of children that ignore a stop until they are killed
@@ -26,12 +26,25 @@ type Plan struct {
 	Delay     int64 // of a frame, at most
 	Spike     int   // percent of frames that take up to ten times as long
 	Answers   int64 // further delay of what a leader sends, at most: requests are fast, answers are not
+	Asks      int64 // the same of what agents send
+	Commit    int64 // how long a commit takes, at most
 	Stale     int   // percent of frames that come a second time, later, on whatever stream is up then
 	AtCommit  int   // percent of commits around which the leader changes
 	Jitter    int64 // of timers, at most
 	Skew      bool  // clocks run at the extremes of ρ
 	Lag       int64 // of a follower's apply, at most
 	Belief    int64 // how long a deposed leader may go on believing, at most
+}
+
+// commands reports whether the hosts run commands, and so have guardians.
+func (p *Plan) commands() bool { return p.GoShare < 100 }
+
+// behaviors are what every host can run, sorted.
+func (p *Plan) behaviors() []string {
+	if p.commands() {
+		return []string{behaviorCommand, behaviorGo}
+	}
+	return []string{behaviorGo}
 }
 
 // The kinds of faults that strike from outside.
@@ -60,10 +73,10 @@ var faultNames = [faultKinds]string{"break", "pause", "pause_both", "pause_guard
 
 func (p Plan) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "voters=%d plain=%d ttl=%dms h=%dms ff=%s until=%.1fs go=%d%% crash=%dms initfail=%d%% stubborn=%d%% slowkill=%v delay=%dms spike=%d%% answers=%dms stale=%d%% atcommit=%d%% jitter=%dms skew=%v lag=%dms belief=%dms",
+	fmt.Fprintf(&b, "voters=%d plain=%d ttl=%dms h=%dms ff=%s until=%.1fs go=%d%% crash=%dms initfail=%d%% stubborn=%d%% slowkill=%v delay=%dms spike=%d%% answers=%dms asks=%dms commit=%dms stale=%d%% atcommit=%d%% jitter=%dms skew=%v lag=%dms belief=%dms",
 		p.Voters, p.Plain, p.Settings.LeaseTTL/millisecond, p.Settings.HeartbeatInterval/millisecond, p.Settings.FastFailover,
 		float64(p.Until)/1e9, p.GoShare, p.Crash/millisecond, p.InitFails, p.Stubborn, p.SlowKill, p.Delay/millisecond, p.Spike,
-		p.Answers/millisecond, p.Stale, p.AtCommit, p.Jitter/millisecond, p.Skew, p.Lag/millisecond, p.Belief/millisecond)
+		p.Answers/millisecond, p.Asks/millisecond, p.Commit/millisecond, p.Stale, p.AtCommit, p.Jitter/millisecond, p.Skew, p.Lag/millisecond, p.Belief/millisecond)
 	for k, every := range p.Every {
 		if every > 0 {
 			fmt.Fprintf(&b, " %s/%dms", faultNames[k], every/millisecond)
@@ -85,6 +98,7 @@ func draw(r *rand.Rand) Plan {
 		Until:  span(6, 12) * second,
 		Delay:  2 * millisecond,
 		Jitter: millisecond,
+		Commit: 4 * millisecond,
 		Lag:    20 * millisecond,
 		Belief: 20 * millisecond,
 	}
@@ -118,7 +132,13 @@ func draw(r *rand.Rand) Plan {
 		p.Spike = 1 + r.IntN(10)
 	}
 	if chance(25) {
-		p.Answers = span(100, p.Settings.LeaseTTL/millisecond) * millisecond
+		p.Answers = span(100, p.Settings.LeaseTTL*45/100/millisecond) * millisecond
+	}
+	if chance(15) {
+		p.Asks = span(100, p.Settings.LeaseTTL*45/100/millisecond) * millisecond
+	}
+	if chance(20) {
+		p.Commit = span(20, p.Settings.LeaseTTL/4/millisecond) * millisecond
 	}
 	if chance(40) {
 		p.Stale = 1 + r.IntN(20)

@@ -173,7 +173,7 @@ func (r *raftLog) append(l *leadership, p *proposal) {
 		return
 	}
 	w := r.w
-	p.ready = w.now + w.between(500*microsecond, 4*millisecond)
+	p.ready = w.now + w.between(500*microsecond, w.plan.Commit)
 	if w.percent(w.plan.Spike) {
 		p.ready += w.upTo(50 * millisecond)
 	}

@@ -21,7 +21,7 @@ func newReplica(p *process) *replica { return &replica{w: p.h.w, p: p, state: fs
 // snapshotEvery is how many entries lie between two snapshots, and hashEvery between two comparisons of replicas.
 const (
 	snapshotEvery = 60
-	hashEvery     = 7
+	hashEvery     = 19
 	maxBackups    = 8
 )
 

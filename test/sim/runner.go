@@ -234,8 +234,8 @@ func (r *runner) fenceAll() {
 			g.killAll(r.fence / 3)
 		})
 	}
-	second := h.clock.when(min(r.deadline, h.local()) + r.fence/2)
-	r.p.post(max(0, second-w.now)+w.upTo(millisecond), tagRunner, sourceRunner, func() {
+	second := max(h.clock.when(r.deadline+r.fence/2), w.now+10*millisecond)
+	r.p.post(min(second-w.now, r.fence/2)+w.upTo(millisecond), tagRunner, sourceRunner, func() {
 		for _, l := range h.living(command) {
 			if l.session == session {
 				l.stopping = true

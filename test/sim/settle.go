@@ -26,7 +26,7 @@ func (w *World) settle() {
 			}
 			quiet = 0
 			if w.now > limit {
-				w.fail("I4", "%.1fs after the last fault: %s", float64(w.now-began)/1e9, why)
+				w.fail("I4", "%.1fs after the last fault: %s%s", float64(w.now-began)/1e9, why, w.open())
 			}
 		case quiet == 0:
 			quiet, spawns = w.now, w.stats.Spawns
@@ -66,7 +66,7 @@ func (w *World) patience(l fsm.Lease) int64 {
 func (w *World) unsettled() string {
 	for _, c := range w.people {
 		if c.open > 0 {
-			return fmt.Sprintf("client %d has %d requests open: %s", c.i, c.open, c.pending())
+			return fmt.Sprintf("client %d has %d requests open", c.i, c.open)
 		}
 	}
 	chief := w.raft.chief
@@ -134,7 +134,7 @@ func (w *World) unsettled() string {
 // checkLost looks at a child that is not in the state: one whose start was acknowledged and whose end nobody asked for may
 // only be gone if it ended for good by itself, or its supervisor did (I1).
 func (w *World) checkLost(f *fact, st *fsm.State, note func(string, ...any)) {
-	if f.kid == nil || f.kid.belief != present || f.kid.busy || f.kid.f.over {
+	if f.kid == nil || f.kid.belief != present || f.kid.busy || f.kid.ending || f.kid.f.over {
 		return
 	}
 	s := st.Supervisor(f.key.Supervisor)
@@ -153,15 +153,14 @@ func (w *World) checkLost(f *fact, st *fsm.State, note func(string, ...any)) {
 	}
 }
 
-// pending names a client's open requests.
-func (c *client) pending() string {
-	var out []string
-	for _, k := range c.w.asks {
-		if k.c == c && !k.done && !k.reads {
-			out = append(out, k.key+" "+show(k.cmd)+c.w.about(k.cmd))
+// open names the open requests, and what the leader's state says of their supervisors.
+func (w *World) open() (out string) {
+	for _, k := range w.asks {
+		if !k.done {
+			out += "\n" + k.key + " " + show(k.cmd) + w.about(k.cmd)
 		}
 	}
-	return strings.Join(out, ", ")
+	return out
 }
 
 // slots yields the children that want a node or have one.

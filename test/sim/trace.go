@@ -17,9 +17,6 @@ func (t *trace) num(v uint64) {
 	t.sum = x ^ x>>29
 }
 
-// bytes mixes b into the fingerprint.
-func (t *trace) bytes(b []byte) { t.num(digest(b)) }
-
 // digest is FNV-1a, eight bytes at a time.
 func digest(b []byte) uint64 {
 	sum := uint64(14695981039346656037) ^ uint64(len(b))

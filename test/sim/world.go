@@ -131,7 +131,7 @@ func newWorld(seed uint64, o Options) *World {
 	if o.Tune != nil {
 		o.Tune(&w.plan)
 	}
-	w.mutant = mutation{name: o.Mutant}
+	w.mutant = newMutation(o.Mutant)
 	w.ledger = newLedger(w)
 	w.net = newNetwork(w)
 	return w
