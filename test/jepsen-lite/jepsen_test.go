@@ -13,6 +13,7 @@ import (
 	"github.com/supnode/supnode/test/jepsen-lite/history"
 	"github.com/supnode/supnode/test/jepsen-lite/nemesis"
 	"github.com/supnode/supnode/test/jepsen-lite/rounds"
+	"go.uber.org/goleak"
 )
 
 var (
@@ -37,6 +38,10 @@ func TestMain(m *testing.M) {
 	fmt.Println("seed", *seed)
 	status := m.Run()
 	programs.Remove()
+	if err := goleak.Find(); err != nil && status == 0 {
+		fmt.Fprintln(os.Stderr, "the harness leaks:", err)
+		status = 1
+	}
 	os.Exit(status)
 }
 

@@ -215,6 +215,15 @@ func TestABadHistoryIsToldSo(t *testing.T) {
 		"the others take over too late": {func(h *history.History) {
 			h.Rounds[0].Taken = 0
 		}, "I4", "did not run without [n1]"},
+		"a proof of death is not heeded": {func(h *history.History) {
+			h.Rounds[0].FastFailover = "loopback"
+			h.Actions[1].What = history.Killed
+		}, "I4", "all the same"},
+		"a proof of death is heeded where it is none": {func(h *history.History) {
+			h.Rounds[0].FastFailover = "off"
+			h.Rounds[0].Taken = 1700 * ms
+			h.Actions[1].What = history.Killed
+		}, "I4", "before a lease could end"},
 		"something starts in the quiet time": {func(h *history.History) {
 			h.Lives[3] = life(a, "n2", 20, 2600*ms, 5000*ms)
 			h.Lives = append(h.Lives, life(a, "n2", 21, 5100*ms, 9000*ms))

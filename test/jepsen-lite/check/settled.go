@@ -21,6 +21,7 @@ func Settled(h *history.History) *Verdict {
 		if bound := h.Timing.Takeover(); r.Takeover && (r.Taken == 0 || r.Taken.Sub(r.Inject) > bound) {
 			late(v, h, r, "%s: the wanted set did not run without %v in %v", name, r.Victims, bound)
 		}
+		hurry(v, h, r, name)
 		if r.Converged == 0 {
 			v.violated("%s: the wanted set never ran after the repair", name)
 			continue
@@ -56,6 +57,24 @@ func Settled(h *history.History) *Verdict {
 		dumped(v, name, r, lives)
 	}
 	return v
+}
+
+// hurry checks how a killed node's children were taken over: with fast_failover by the proof that a refused connection is,
+// sooner than a lease could end; without it by nothing but the end of its lease.
+func hurry(v *Verdict, h *history.History, r history.Round, name string) {
+	killed := slices.ContainsFunc(h.Actions, func(a history.Action) bool {
+		return a.What == history.Killed && slices.Contains(r.Victims, a.Node) && a.At >= r.Inject && (r.Heal == 0 || a.At <= r.Heal)
+	})
+	if !killed || r.Taken == 0 {
+		return
+	}
+	soonest := h.Timing.TTL - 2*h.Timing.H // of a lease whose last renewal was under way
+	switch took := r.Taken.Sub(r.Inject); {
+	case r.FastFailover != "off" && took > h.Timing.TTL:
+		late(v, h, r, "%s: a refused connection is a proof of death, the takeover took %v all the same", name, took)
+	case r.FastFailover == "off" && took < soonest:
+		late(v, h, r, "%s: the others took over after %v, before a lease could end", name, took)
+	}
 }
 
 // late is a missed bound.

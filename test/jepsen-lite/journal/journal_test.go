@@ -68,11 +68,11 @@ func TestAKilledChildLeavesItsLife(t *testing.T) {
 	dir := t.TempDir()
 	before := history.Now()
 	cmd := child(t, dir, 9)
-	lives := await(t, dir, "ten ticks", func(l []history.Life) bool { return len(l) == 1 && len(l[0].Ticks) >= 10 })
+	await(t, dir, "ten ticks", func(l []history.Life) bool { return len(l) == 1 && len(l[0].Ticks) >= 10 })
 	cmd.Process.Kill()
 	cmd.Wait()
 	after := history.Now()
-	lives = await(t, dir, "the last tick", func([]history.Life) bool { return true })
+	lives := await(t, dir, "the last tick", func([]history.Life) bool { return true })
 	l := lives[0]
 	if l.Key != key || l.Incarnation != 9 || l.Node != "n1" || l.PID != cmd.Process.Pid || l.Role != history.Main {
 		t.Errorf("the life is of %+v", l)

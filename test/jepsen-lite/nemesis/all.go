@@ -200,6 +200,18 @@ func freeze(w who) Fault {
 	})
 }
 
+// linked sees that the node's links are in use: a cut of idle ones shows nothing.
+func (s *Scene) linked(node string) error {
+	made := 0
+	for _, other := range s.Cluster.Others(node) {
+		made += s.Cluster.Net.Made(node, other) + s.Cluster.Net.Made(other, node)
+	}
+	if made == 0 {
+		return fmt.Errorf("%s has made no connection through its links, and nobody to it", node)
+	}
+	return nil
+}
+
 // isolation is how a node is cut off.
 type isolation struct {
 	*cluster.Cluster
@@ -214,6 +226,9 @@ func (i *isolation) deafen() { i.Net.Deafen(i.node) }
 // arrives, late.
 func partition(name string, w who, cut func(*isolation)) Fault {
 	return one(Fault{Name: name, Links: true, Takeover: true}, w, func(_ context.Context, s *Scene, n string) (func(context.Context) error, error) {
+		if err := s.linked(n); err != nil {
+			return nil, err
+		}
 		s.Cluster.Note(n, history.Cut, name)
 		cut(&isolation{s.Cluster, n})
 		return func(ctx context.Context) error {
