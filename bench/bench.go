@@ -21,13 +21,13 @@ var leases = []history.Timing{
 
 // How much is measured.
 const (
-	loadFor     = 3 * time.Second // of each load of bare commits
-	elections   = 7
-	rounds      = 5 // of each fault
-	roundsOff   = 2 // of each fault with fast_failover off: they take long
-	commands    = 100
-	noisyTries  = 3 // of a round in which more happened than was done
-	manyCallers = 32
+	loadFor    = 3 * time.Second       // of each load of bare commits
+	rest       = 40 * time.Millisecond // at most, between two crashes, and between two commits that they are compared to
+	elections  = 7
+	rounds     = 5 // of each fault
+	roundsOff  = 2 // of each fault with fast_failover off: they take long
+	commands   = 100
+	noisyTries = 3 // of a round in which more happened than was done
 )
 
 // bench is one run. It belongs to one goroutine.
@@ -41,7 +41,8 @@ type bench struct {
 
 // base is what figures of the same lease are compared to, in milliseconds or per second; 0 = not measured.
 type base struct {
-	commit    float64 // p50 of a bare commit
+	commit    float64 // p50 of a bare commit, one after another
+	cold      float64 // p50 of a bare commit now and then, as crashes come
 	commits   float64 // per second, one applier
 	commits64 float64 // per second, 64 appliers
 	election  float64 // p50 of a bare election
@@ -96,16 +97,22 @@ func (b *bench) bare(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.Close(), os.RemoveAll(dir)) }()
-	if _, err := c.Load(ctx, 1, loadFor/6); err != nil { // so that files and connections are there
+	if _, err := c.Load(ctx, 1, loadFor/6, 0); err != nil { // so that files and connections are there
 		return err
 	}
-	one, err := c.Load(ctx, 1, loadFor)
+	one, err := c.Load(ctx, 1, loadFor, 0)
 	if err != nil {
 		return err
 	}
 	f := b.add(figure.Figure{What: "bare commit, 1 applier", Spread: figure.Of(one.Took), PerSecond: one.PerSecond()})
 	b.base.commit, b.base.commits = f.Spread.P50, f.PerSecond
-	many, err := c.Load(ctx, 64, loadFor)
+	now, err := c.Load(ctx, 1, loadFor, rest)
+	if err != nil {
+		return err
+	}
+	f = b.add(figure.Figure{What: "bare commit, 1 applier that rests (as long as the crashes below are apart)", Spread: figure.Of(now.Took)})
+	b.base.cold = f.Spread.P50
+	many, err := c.Load(ctx, 64, loadFor, 0)
 	if err != nil {
 		return err
 	}

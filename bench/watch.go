@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"time"
 
@@ -42,7 +43,7 @@ func (j *journals) close() error { return j.notices.Close() }
 
 // forget drops the notices that there are already.
 func (j *journals) forget() error {
-	_, err := j.wait(1<<30, 0)
+	_, err := j.wait(math.MaxInt, time.Millisecond)
 	return err
 }
 

@@ -133,14 +133,14 @@ func (c *Cluster) ask(ctx context.Context, id string, r request) (line, error) {
 	}
 }
 
-// Load has appliers beside the leader apply entries for d, one after another each. It begins again when the leader changes
-// under it, as it may on a busy machine.
-func (c *Cluster) Load(ctx context.Context, appliers int, d time.Duration) (Load, error) {
+// Load has appliers beside the leader apply entries for d, one after another each; before each entry an applier rests for a
+// random time below rest. It begins again when the leader changes under it, as it may on a busy machine.
+func (c *Cluster) Load(ctx context.Context, appliers int, d, rest time.Duration) (Load, error) {
 	for {
 		for len(c.terms) > 0 {
 			c.leader = (<-c.terms).node
 		}
-		l, err := c.ask(ctx, c.leader, request{Appliers: appliers, For: d})
+		l, err := c.ask(ctx, c.leader, request{Appliers: appliers, For: d, Rest: rest})
 		if err == nil {
 			return *l.Load, nil
 		}

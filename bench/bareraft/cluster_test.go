@@ -35,7 +35,7 @@ func TestClusterCommitsAndSurvivesItsLeader(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	load, err := c.Load(ctx, 3, 200*time.Millisecond)
+	load, err := c.Load(ctx, 3, 200*time.Millisecond, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func TestClusterCommitsAndSurvivesItsLeader(t *testing.T) {
 	if took <= 0 || c.leader == old {
 		t.Errorf("%s was killed; %v later %s leads", old, took, c.leader)
 	}
-	if _, err := c.Load(ctx, 1, 50*time.Millisecond); err != nil {
+	if _, err := c.Load(ctx, 1, 50*time.Millisecond, 5*time.Millisecond); err != nil {
 		t.Errorf("after the election: %v", err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,6 +33,7 @@ const applyTimeout = 10 * time.Second
 type request struct {
 	Appliers int           // of a load; 0: only the index is asked for
 	For      time.Duration // how long the load lasts
+	Rest     time.Duration // an applier rests before each entry, at most this long
 }
 
 // line is one line to the driver.
@@ -177,6 +179,9 @@ func (n *process) load(r request) (Load, error) {
 		appliers.Go(func() {
 			entry := make([]byte, entrySize)
 			for {
+				if r.Rest > 0 {
+					time.Sleep(rand.N(r.Rest))
+				}
 				before := time.Now()
 				if before.After(end) {
 					return
