@@ -46,9 +46,13 @@ const whoTimeout = time.Second
 
 // who asks a server what it knows of this node, of the leader and of the cluster.
 func (n *Node) who(ctx context.Context, s Server) (whoReply, error) {
+	return n.askWho(ctx, s, whoRequest{Node: n.cfg.Name})
+}
+
+func (n *Node) askWho(ctx context.Context, s Server, q whoRequest) (whoReply, error) {
 	ctx, cancel := context.WithTimeout(ctx, whoTimeout)
 	defer cancel()
 	var r whoReply
-	err := n.port.Call(ctx, s.Addr, s.Name, methodWho, whoRequest{Node: n.cfg.Name}, &r)
+	err := n.port.Call(ctx, s.Addr, s.Name, methodWho, q, &r)
 	return r, err
 }

@@ -23,6 +23,8 @@ type doRequest struct {
 
 type whoRequest struct {
 	Node sup.NodeName `cbor:"1,keyasint"`
+	// Empty says that the node's data_dir is empty: the leader makes sure that its answer is of now.
+	Empty bool `cbor:"2,keyasint,omitempty"`
 }
 
 type whoReply struct {
@@ -30,6 +32,10 @@ type whoReply struct {
 	Known   bool         `cbor:"2,keyasint,omitempty"`
 	ID      string       `cbor:"3,keyasint,omitempty"` // UUID of the node's state.db, when known
 	Leader  sup.NodeName `cbor:"4,keyasint,omitempty"`
+	// Sure: Known is what the cluster knows now. New: this server itself has followed no leader yet. Neither: its replica
+	// may lag, what it does not know says nothing.
+	Sure bool `cbor:"5,keyasint,omitempty"`
+	New  bool `cbor:"6,keyasint,omitempty"`
 }
 
 // serve registers what other nodes may ask of this one.
@@ -61,16 +67,19 @@ func (n *Node) serve() {
 
 // serveWho answers other servers' questions before this one runs Raft: servers that start together ask each other.
 func (n *Node) serveWho() {
-	n.port.Handle(methodWho, func(_ context.Context, _ sup.NodeName, body []byte) (any, error) {
+	n.port.Handle(methodWho, func(ctx context.Context, _ sup.NodeName, body []byte) (any, error) {
 		var q whoRequest
 		if err := rpc.Decode(body, &q); err != nil {
 			return nil, err
 		}
-		var r whoReply
+		r := whoReply{New: n.isNew()}
 		select {
 		case <-n.joined:
 			r.Leader = n.leaderName()
 		default:
+		}
+		if q.Empty {
+			r.Sure = n.catchUp(ctx)
 		}
 		n.fsm.View(func(s *fsm.State) {
 			r.Cluster = s.Cluster()

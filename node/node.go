@@ -36,6 +36,7 @@ type Node struct {
 	raft   *raft.Raft
 	trans  *raft.NetworkTransport
 	notify chan bool
+	empty  atomic.Bool // its Raft log was empty at this start
 
 	lead    atomic.Pointer[leadership] // while this node leads
 	known   atomic.Pointer[leaderAddr] // the leader that the agent's stream last found

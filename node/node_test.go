@@ -424,6 +424,38 @@ func TestEmptiedDataDirIsRefused(t *testing.T) {
 	}
 }
 
+// A server that has a log but no leader may lag: that it does not know a node says nothing, and one with an emptied
+// data_dir must not vote on its word.
+func TestEmptiedDataDirIsNotLetInByAServerThatLags(t *testing.T) {
+	c := newCluster(t, 3, 0, nil)
+	c.start("n1", "n2", "n3")
+	c.ready()
+	for _, name := range []sup.NodeName{"n1", "n2", "n3"} {
+		c.stop(name)
+	}
+	if err := os.RemoveAll(c.configs["n3"].DataDir); err != nil {
+		t.Fatal(err)
+	}
+	c.start("n1")
+	n, err := node.Start(bounded(t, 2*time.Second), c.configs["n3"])
+	if err == nil {
+		n.Close()
+		t.Fatal("a server with an emptied data_dir was let in by one that has no leader")
+	}
+	if !strings.Contains(err.Error(), "n1") {
+		t.Errorf("%v does not say whom it waits for", err)
+	}
+}
+
+// A server that starts for the first time when the others serve already is let in by their leader.
+func TestALateServerIsLetIn(t *testing.T) {
+	c := newCluster(t, 3, 0, nil)
+	c.start("n1", "n2")
+	c.ready()
+	c.start("n3")
+	c.ready()
+}
+
 // A supervisor of the config file is started once in the cluster's life, and never again after a stop.
 func TestManifestsStartOnce(t *testing.T) {
 	c := newCluster(t, 1, 0, func(cfg *node.Config) {

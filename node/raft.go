@@ -64,6 +64,7 @@ func (n *Node) startRaft(ctx context.Context) error {
 		return fmt.Errorf("read the Raft log in %s: %w", n.id.RaftDir(), err)
 	}
 	if !had {
+		n.empty.Store(true)
 		if err := n.mayBootstrap(ctx); err != nil {
 			return err
 		}
@@ -98,36 +99,6 @@ func (n *Node) startRaft(ctx context.Context) error {
 		return fmt.Errorf("start Raft on %s: %w", n.id.RaftDir(), err)
 	}
 	return nil
-}
-
-// mayBootstrap asks the other servers before an empty data_dir votes under this node's name: a wiped disk has forgotten
-// its votes (protocol.md, facts). One other server must answer, which a first start needs anyway to elect a leader.
-func (n *Node) mayBootstrap(ctx context.Context) error {
-	if len(n.cfg.Servers) == 1 {
-		return nil
-	}
-	n.log.Info("empty data_dir: asking the other servers whether this node is known", "data_dir", n.cfg.DataDir)
-	for {
-		for _, s := range n.cfg.Servers {
-			if s.Name == n.cfg.Name {
-				continue
-			}
-			who, err := n.who(ctx, s)
-			if err != nil {
-				continue
-			}
-			if who.Known && who.ID != n.id.ID() {
-				return fmt.Errorf("data_dir %s is empty, but the cluster knows node %q from an earlier data_dir (%s): a server that forgot its votes may not come back; "+
-					"restore the directory, or replace the server under a new name", n.cfg.DataDir, n.cfg.Name, who.ID)
-			}
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("another server was not reached: %w", ctx.Err())
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
 }
 
 // stopRaft ends Raft, or gives it up.
