@@ -14,6 +14,7 @@ import (
 	"github.com/supnode/supnode/bench/figure"
 	"github.com/supnode/supnode/test/jepsen-lite/cluster"
 	"github.com/supnode/supnode/test/jepsen-lite/journal"
+	"github.com/supnode/supnode/test/machine"
 )
 
 // patience bounds a whole run.
@@ -35,6 +36,8 @@ func main() {
 		flag.Usage()
 		os.Exit(2)
 	}
+	fmt.Fprintln(os.Stderr, "bench: waiting until no tests run beside it")
+	defer machine.Alone()()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	report, err := run(ctx, *binary, *keep)
 	stop()
@@ -67,6 +70,7 @@ func run(ctx context.Context, binary string, keep bool) (*figure.Report, error) 
 		return nil, err
 	}
 	b := &bench{dir: dir, binary: binary}
+	b.Machine = figure.ThisMachine(dir) // before the builds add to its load
 	b.say("building")
 	if b.binary == "" {
 		if b.binary, err = cluster.Build(dir, false); err != nil {
@@ -77,7 +81,6 @@ func run(ctx context.Context, binary string, keep bool) (*figure.Report, error) 
 		return nil, err
 	}
 	began := time.Now()
-	b.Machine = figure.ThisMachine(dir)
 	if err := b.all(ctx); err != nil {
 		return nil, err
 	}
