@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -72,6 +73,10 @@ func (n *Node) reign(ctx context.Context) {
 		}
 		n.log.Warn("leadership given up", "why", err)
 		n.handOverLeadership(ctx)
+		if errors.Is(err, errHangs) && ctx.Err() == nil && n.raft.State() == raft.Leader {
+			n.cfg.Exit(err.Error())
+			return
+		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(time.Duration(n.cfg.settings().Lease().RaftTimeout())):
@@ -95,8 +100,11 @@ func (n *Node) leadOnce(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("encode the barrier: %w", err)
 	}
-	if _, err := n.propose(b).Wait(ctx); err != nil {
+	if err := n.commitBarrier(ctx, b); err != nil {
 		return fmt.Errorf("barrier of term %d: %w", term, err)
+	}
+	if now := n.raft.CurrentTerm(); now != term {
+		return fmt.Errorf("barrier of term %d: it is term %d", term, now)
 	}
 	over := make(chan struct{})
 	defer close(over)
@@ -120,20 +128,77 @@ func (n *Node) leadOnce(ctx context.Context) error {
 	return err
 }
 
-// transfer hands leadership to another server.
+// errHangs ends a reign whose barrier does not commit although nothing took the leadership away.
+var errHangs = errors.New("the leader commits nothing")
+
+// commitBarrier proposes the barrier and waits until it is applied. A log that hangs is noticed here, as the driver
+// notices it later (L6); as long as Raft commits, or this replica applies, the barrier is on its way.
+func (n *Node) commitBarrier(ctx context.Context, barrier []byte) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var watch sync.WaitGroup
+	defer func() {
+		cancel(nil)
+		watch.Wait()
+	}()
+	watch.Go(func() {
+		if stalls(ctx, n.stall(), func() [2]uint64 { return [2]uint64{n.raft.CommitIndex(), n.fsm.Index()} }) {
+			cancel(errHangs)
+		}
+	})
+	for {
+		_, err := n.propose(barrier).Wait(ctx)
+		switch {
+		case ctx.Err() != nil && err != nil:
+			return context.Cause(ctx)
+		case errors.Is(err, raft.ErrEnqueueTimeout): // Raft has not taken it
+		default:
+			return err
+		}
+	}
+}
+
+// stalls returns true when progress has not moved for two periods, false when ctx ends.
+func stalls(ctx context.Context, period time.Duration, progress func() [2]uint64) bool {
+	look := time.NewTicker(period)
+	defer look.Stop()
+	last, still := progress(), 0
+	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-look.C:
+		}
+		if now := progress(); now != last {
+			last, still = now, 0
+		} else if still++; still == 2 {
+			return true
+		}
+	}
+}
+
+// stall is T_stall.
+func (n *Node) stall() time.Duration { return time.Duration(n.cfg.settings().Lease().Stall()) }
+
+// transfer hands leadership to another server. It has succeeded, too, when this one has lost it meanwhile.
 func (n *Node) transfer(ctx context.Context) error {
 	if len(n.cfg.Servers) == 1 {
 		return errors.New("there is no other server")
 	}
+	ctx, cancel := context.WithTimeout(ctx, 2*n.stall())
+	defer cancel()
 	f := n.raft.LeadershipTransfer()
 	done := make(chan error, 1)
-	n.tasks.Go(func() { done <- f.Error() })
+	go func() { done <- f.Error() }() // no task: a Raft that hangs never answers, and the node is to end all the same
+	var err error
 	select {
-	case err := <-done:
-		return err
+	case err = <-done:
 	case <-ctx.Done():
-		return ctx.Err()
+		err = ctx.Err()
 	}
+	if err != nil && n.raft.State() != raft.Leader {
+		return nil
+	}
+	return err
 }
 
 // handOverLeadership gives leadership away before a leave, so that the successor moves the children.
