@@ -26,6 +26,9 @@ const (
 // MaxLeaseTTL bounds lease_ttl: after a restore nothing is placed for the wait of the largest lease that may be out.
 const MaxLeaseTTL = time.Minute
 
+// exitGrace is how long the last words of a process that ends at once may take.
+const exitGrace = 50 * time.Millisecond
+
 // Config is all that a node is told. Validate names the field that is wrong, by its path in the config file.
 type Config struct {
 	Name            sup.NodeName
@@ -107,6 +110,7 @@ func (c Config) WithDefaults() Config {
 	if c.Exit == nil {
 		log := c.Logger
 		c.Exit = func(why string) {
+			time.AfterFunc(exitGrace, func() { os.Exit(70) }) // also when nobody takes the log line
 			log.Error("the process ends", "why", why)
 			os.Exit(70)
 		}
@@ -147,6 +151,15 @@ func (c Config) Validate() error {
 			return wrong(at+".addr", "%s is listed twice", s.Addr)
 		}
 		names[s.Name], addrs[s.Addr] = true, true
+	}
+	if rpc.IsLoopback(c.RPC.Advertise) {
+		// Others take a refusal there for this node's death (P2), and would ask their own host.
+		for i, s := range c.Servers {
+			if !rpc.IsLoopback(s.Addr) {
+				return wrong("rpc.advertise", "%s reaches this host alone, but cluster.servers[%d] is at %s: give the address at which other hosts reach this node",
+					c.RPC.Advertise, i, s.Addr)
+			}
+		}
 	}
 	l := c.settings().Lease()
 	switch {

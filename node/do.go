@@ -35,6 +35,9 @@ func (n *Node) DoCommitted(ctx context.Context, cmd fsm.Command, key string) (Ou
 }
 
 func (n *Node) do(ctx context.Context, cmd fsm.Command, key string, committed bool) (Outcome, error) {
+	if cmd.Request = nil; !forClients(cmd) {
+		return Outcome{}, errNoRequest
+	}
 	req, err := identify(cmd, key)
 	if err != nil {
 		return Outcome{}, err
@@ -215,7 +218,7 @@ func (w *stopWatch) overdue(s *fsm.State, cmd fsm.Command, now time.Time) *sup.P
 	if w.key != c.Key || w.inc != c.Inc {
 		*w = stopWatch{key: c.Key, inc: c.Inc, since: now}
 	}
-	limit := *c.Spec.ShutdownTimeout
+	limit := c.ShutdownTimeout()
 	if limit == sup.Infinity || now.Sub(w.since) < limit.Std()+overdueAfter {
 		return nil
 	}

@@ -48,6 +48,9 @@ func (n *Node) serve() {
 		if ask.Command.Request == nil {
 			return nil, errors.New("a forwarded request names its key")
 		}
+		if !forClients(ask.Command) {
+			return nil, errNoRequest
+		}
 		o, err := n.doHere(ctx, ask)
 		return o, err
 	})
@@ -63,6 +66,21 @@ func (n *Node) serve() {
 		a, err := n.readHere(ctx, q)
 		return a, err
 	})
+}
+
+// errNoRequest refuses what every replica would stop at for ever, once it is in the log.
+var errNoRequest = errors.New("a request is exactly one command, of those that clients may give")
+
+// forClients reports whether a command is exactly one of those that clients may give.
+func forClients(c fsm.Command) bool {
+	given := 0
+	for _, set := range []bool{c.StartSupervisor != nil, c.StopSupervisor != nil, c.StartChild != nil, c.TerminateChild != nil, c.RestartChild != nil} {
+		if set {
+			given++
+		}
+	}
+	c.Request, c.StartSupervisor, c.StopSupervisor, c.StartChild, c.TerminateChild, c.RestartChild = nil, nil, nil, nil, nil, nil
+	return given == 1 && c == fsm.Command{}
 }
 
 // serveWho answers other servers' questions before this one runs Raft: servers that start together ask each other.
