@@ -1,6 +1,8 @@
 package node
 
 import (
+	"time"
+
 	"github.com/supnode/supnode/fsm"
 	sup "github.com/supnode/supnode/supervisor"
 )
@@ -31,6 +33,8 @@ type Query struct {
 	Limit      int          `cbor:"7,keyasint,omitempty"` // of QueryChildren and QueryEvents; 0 = 1000
 	After      string       `cbor:"8,keyasint,omitempty"` // of QueryChildren: the former answer's Next
 	Since      uint64       `cbor:"9,keyasint,omitempty"` // of QueryEvents
+	// Wait is how long a Stale QueryEvents waits for an event after Since before it answers that there is none; at most MaxWait.
+	Wait time.Duration `cbor:"10,keyasint,omitempty"`
 }
 
 // Answer answers a Query; only the fields of its kind are set.

@@ -3,6 +3,8 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 
 	"github.com/supnode/supnode/fsm"
 	"github.com/supnode/supnode/rpc"
@@ -25,6 +27,8 @@ type whoRequest struct {
 	Node sup.NodeName `cbor:"1,keyasint"`
 	// Empty says that the node's data_dir is empty: the leader makes sure that its answer is of now.
 	Empty bool `cbor:"2,keyasint,omitempty"`
+	// Servers are the names in cluster.servers of a node with an empty data_dir, sorted.
+	Servers []sup.NodeName `cbor:"3,keyasint,omitempty"`
 }
 
 type whoReply struct {
@@ -60,7 +64,7 @@ func (n *Node) serve() {
 			return nil, err
 		}
 		if q.Stale {
-			a, err := n.answer(q)
+			a, err := n.readReplica(ctx, q)
 			return a, err
 		}
 		a, err := n.readHere(ctx, q)
@@ -97,6 +101,10 @@ func (n *Node) serveWho() {
 		default:
 		}
 		if q.Empty {
+			if own := n.cfg.serverNames(); !slices.Equal(own, q.Servers) {
+				return nil, &sup.Problem{Code: sup.CodeInvalidSpec, Node: n.cfg.Name, Detail: fmt.Sprintf(
+					"cluster.servers has %v in the file of node %s and %v in that of node %s: it must be the same on every node", q.Servers, q.Node, own, n.cfg.Name)}
+			}
 			r.Sure = n.catchUp(ctx)
 		}
 		n.fsm.View(func(s *fsm.State) {

@@ -41,6 +41,7 @@ type Node struct {
 	lead    atomic.Pointer[leadership] // while this node leads
 	known   atomic.Pointer[leaderAddr] // the leader that the agent's stream last found
 	waiters waiters
+	events  watch
 
 	joined    chan struct{} // closed when a server's Raft runs
 	closing   chan struct{} // closed when the node begins to stop
@@ -206,4 +207,7 @@ func (n *Node) finish() {
 // guardianLock is the file that the guardian locks as long as one of its commands lives (P0, P1).
 func (n *Node) guardianLock() string { return filepath.Join(n.cfg.DataDir, "guardian.lock") }
 
-func (n *Node) applied(a fsm.Applied) { n.waiters.complete(a.Completed) }
+func (n *Node) applied(a fsm.Applied) {
+	n.waiters.complete(a.Completed)
+	n.events.tell(a.LastEvent)
+}

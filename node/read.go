@@ -16,7 +16,7 @@ const MaxPage = 1000
 // has none and asks a server. Errors are *supervisor.Problem, or ctx's.
 func (n *Node) Read(ctx context.Context, q Query) (Answer, error) {
 	if q.Stale && n.raft != nil {
-		return n.answer(q)
+		return n.readReplica(ctx, q)
 	}
 	if q.Stale {
 		return n.readAtServer(ctx, q)
@@ -34,16 +34,33 @@ func (n *Node) Read(ctx context.Context, q Query) (Answer, error) {
 
 // readAtServer asks the servers in turn for a stale read.
 func (n *Node) readAtServer(ctx context.Context, q Query) (Answer, error) {
-	ctx, cancel := context.WithTimeout(ctx, leaderTimeout(ctx))
+	ctx, cancel := context.WithTimeout(ctx, leaderTimeout(ctx)+q.Wait)
 	defer cancel()
 	for _, s := range n.cfg.Servers {
-		var a Answer
-		err := n.port.Call(ctx, s.Addr, s.Name, methodRead, q, &a)
+		a, err := n.readAt(ctx, s, q)
 		if p := (*sup.Problem)(nil); err == nil || asProblem(err, &p) {
 			return a, err
 		}
 	}
 	return Answer{}, &sup.Problem{Code: sup.CodeNoLeader, Node: n.cfg.Name, Detail: "no server of this agent's cluster was reached"}
+}
+
+// readAt asks one server. One that is paused takes the question and does not answer: the next one is to have its turn.
+func (n *Node) readAt(ctx context.Context, s Server, q Query) (a Answer, err error) {
+	ctx, cancel := context.WithTimeout(ctx, serverPatience+q.Wait)
+	defer cancel()
+	err = n.port.Call(ctx, s.Addr, s.Name, methodRead, q, &a)
+	return a, err
+}
+
+// readReplica answers from this node's replica.
+func (n *Node) readReplica(ctx context.Context, q Query) (Answer, error) {
+	if q.Kind == QueryEvents && q.Wait > 0 {
+		if err := n.awaitEvents(ctx, q.Since, q.Wait); err != nil {
+			return Answer{}, err
+		}
+	}
+	return n.answer(q)
 }
 
 // readHere is a linearizable read at the leader.
