@@ -210,6 +210,15 @@ func (c Config) voter() bool {
 	return slices.ContainsFunc(c.Servers, func(s Server) bool { return s.Name == c.Name })
 }
 
+// serverNames are the names of the servers, sorted.
+func (c Config) serverNames() (names []sup.NodeName) {
+	for _, s := range c.Servers {
+		names = append(names, s.Name)
+	}
+	slices.Sort(names)
+	return names
+}
+
 // addrOf is where this node's file says that a server is; empty for a node that is not one.
 func (c Config) addrOf(name sup.NodeName) string {
 	for _, s := range c.Servers {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -444,6 +445,23 @@ func TestEmptiedDataDirIsNotLetInByAServerThatLags(t *testing.T) {
 	}
 	if !strings.Contains(err.Error(), "n1") {
 		t.Errorf("%v does not say whom it waits for", err)
+	}
+}
+
+// Servers whose files name different voters could elect two leaders: the first start finds that out.
+func TestServersWithDifferentListsDoNotBegin(t *testing.T) {
+	c := newCluster(t, 3, 0, nil)
+	c.start("n1", "n2")
+	c.ready()
+	cfg := c.configs["n3"]
+	cfg.Servers = append(slices.Clone(cfg.Servers), node.Server{Name: "n4", Addr: freeAddr(t)}, node.Server{Name: "n5", Addr: freeAddr(t)})
+	n, err := node.Start(bounded(t, 5*time.Second), cfg)
+	if err == nil {
+		n.Close()
+		t.Fatal("it was let in")
+	}
+	if !strings.Contains(err.Error(), "cluster.servers") || !strings.Contains(err.Error(), "n5") {
+		t.Errorf("%v does not name the difference", err)
 	}
 }
 

@@ -2,8 +2,11 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
+
+	sup "github.com/supnode/supnode/supervisor"
 )
 
 // mayBootstrap asks the other servers before an empty data_dir votes under this node's name: a wiped disk has forgotten
@@ -22,8 +25,11 @@ func (n *Node) mayBootstrap(ctx context.Context) error {
 			if s.Name == n.cfg.Name {
 				continue
 			}
-			who, err := n.askWho(ctx, s, whoRequest{Node: n.cfg.Name, Empty: true})
+			who, err := n.askWho(ctx, s, whoRequest{Node: n.cfg.Name, Empty: true, Servers: n.cfg.serverNames()})
+			var differs *sup.Problem
 			switch {
+			case errors.As(err, &differs) && differs.Code == sup.CodeInvalidSpec:
+				return errors.New(differs.Detail) // two sets of voters could each elect a leader
 			case err != nil:
 			case who.Known && who.ID != n.id.ID():
 				return fmt.Errorf("data_dir %s is empty, but the cluster knows node %q from an earlier data_dir (%s): a server that forgot its votes may not come back; "+
