@@ -35,6 +35,10 @@ func (l Lease) Wait() int64 {
 	return (sum*10201 + 9999) / 10000
 }
 
-// Survives is E + 2H + D + 2(RTT + commit): what a lease must outlast so that an election alone fences nobody (L5).
-// D, the time for agents to find a new leader, is taken as 50 ms; RTT and commit together as 25 ms.
-func (l Lease) Survives() int64 { return l.Election() + 2*l.H + 50e6 + 2*25e6 }
+// Survives is what a lease must outlast so that an election alone fences nobody (L5): E + 2H, or, when that is longer,
+// the time in which an agent finds out by itself that its leader's host is gone, a renewal after the last answer, with H +
+// T_stall of silence, and 2H; and D + 2(RTT + commit). D, the time for agents to find a new leader, is taken as 50 ms; RTT
+// and commit together as 25 ms.
+func (l Lease) Survives() int64 {
+	return max(l.Election()+2*l.H, l.Stall()+3*l.H) + 50e6 + 2*25e6
+}
