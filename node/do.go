@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -100,8 +101,12 @@ func (n *Node) atLeader(ctx context.Context, try func(context.Context, leaderAdd
 	lost := time.Now()
 	for {
 		if at, ok := n.findLeader(ctx); ok {
-			err := try(ctx, at)
+			asked, release := whileLeads(ctx, at.name, n.leaderName)
+			began := time.Now()
+			err := try(asked, at)
+			release()
 			var p *sup.Problem
+			var other *rpc.NotLeader
 			switch {
 			case err == nil || (errors.As(err, &p) && p.Code != sup.CodeNoLeader):
 				return err
@@ -109,6 +114,8 @@ func (n *Node) atLeader(ctx context.Context, try func(context.Context, leaderAdd
 				return ctx.Err()
 			case errors.Is(err, rpc.ErrOutcomeUnknown):
 				lost = time.Now() // it was reached: the search begins anew
+			case (at.here || errors.As(err, &other)) && !errors.Is(err, context.DeadlineExceeded):
+				lost = lost.Add(time.Since(began)) // it had been reached: only the search is bounded
 			}
 		}
 		if time.Since(lost) >= limit {
@@ -122,6 +129,34 @@ func (n *Node) atLeader(ctx context.Context, try func(context.Context, leaderAdd
 			return &sup.Problem{Code: sup.CodeNoLeader, Node: n.cfg.Name, Detail: "this node is shutting down"}
 		case <-time.After(retryEvery):
 		}
+	}
+}
+
+// leaderLook is how often a request that waits for its answer looks whether another node leads by now.
+const leaderLook = 500 * time.Millisecond
+
+// whileLeads is ctx until another node than name is known to lead: the host that was asked may be gone without a word,
+// which its connection would notice much later. release must be called.
+func whileLeads(ctx context.Context, name sup.NodeName, leader func() sup.NodeName) (asked context.Context, release func()) {
+	asked, cancel := context.WithCancel(ctx)
+	var look *time.Timer
+	var mu sync.Mutex // guards look until it is set
+	mu.Lock()
+	look = time.AfterFunc(leaderLook, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		switch now := leader(); {
+		case asked.Err() != nil:
+		case now != "" && now != name:
+			cancel()
+		default:
+			look.Reset(leaderLook)
+		}
+	})
+	mu.Unlock()
+	return asked, func() {
+		cancel()
+		look.Stop()
 	}
 }
 
