@@ -416,6 +416,23 @@ func TestABoundMissedOnAMachineThatStoodStillIsAmbiguous(t *testing.T) {
 	}
 }
 
+func TestALeaseThatEndedOnAMachineThatStoodStillIsAmbiguous(t *testing.T) {
+	for stalled, ok := range map[time.Duration]bool{time.Second / 3: true, time.Second/3 - 1: false} {
+		h := good()
+		h.Ops, h.Lives[4] = h.Ops[2:], life(b, "n2", 20, 2600*ms, 5000*ms)
+		h.Rounds[0].Stalled = stalled
+		if v := Settled(h); v.OK() != ok {
+			t.Errorf("stood still for %v: %+v", stalled, v)
+		}
+	}
+	h := good()
+	h.Rounds[0].Stalled = time.Minute
+	h.Rounds[0].Wanted = h.Rounds[0].Wanted[:1]
+	if Settled(h).OK() {
+		t.Error("a child that nobody wants was excused")
+	}
+}
+
 func TestReportsAddUp(t *testing.T) {
 	var sum Report
 	sum = sum.Add(All(good()))

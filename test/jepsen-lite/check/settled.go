@@ -30,19 +30,19 @@ func Settled(h *history.History) *Verdict {
 			late(v, h, r, "%s: the wanted set did not run in %v after the repair, but after %v", name, bound, r.Converged.Sub(r.Heal))
 		}
 		for _, n := range r.Down {
-			v.violated("%s: %s does not serve", name, n)
+			upset(v, h, r, "%s: %s does not serve", name, n)
 		}
 		for _, key := range r.Wanted {
 			v.Checked++
 			if why := ended(lives[key], r.Quiet); why != "" {
-				v.violated("%s: %s does not run: %s", name, key, why)
+				upset(v, h, r, "%s: %s does not run: %s", name, key, why)
 			}
 		}
 		for _, key := range sortedKeys(lives) {
 			running := 0
 			for _, l := range lives[key] {
 				if l.Start > r.Quiet.From && l.Start <= r.Quiet.To {
-					v.violated("%s: %s started in the quiet time", name, l)
+					upset(v, h, r, "%s: %s started in the quiet time", name, l)
 				}
 				if l.Role == history.Main && l.Last() >= r.Quiet.From && l.Start <= r.Quiet.To {
 					running++
@@ -54,7 +54,7 @@ func Settled(h *history.History) *Verdict {
 				v.violated("%s: %s runs %d times", name, key, running)
 			}
 		}
-		dumped(v, name, r, lives)
+		dumped(v, h, name, r, lives)
 	}
 	return v
 }
@@ -86,6 +86,15 @@ func late(v *Verdict, h *history.History, r history.Round, format string, args .
 	}
 }
 
+// upset is something that did not stay as it was. A machine that stood still for T_stall = TTL/3 ends leases by itself.
+func upset(v *Verdict, h *history.History, r history.Round, format string, args ...any) {
+	if r.Stalled >= h.Timing.TTL/3 {
+		v.ambiguous(format+", on a machine that stood still for %v", append(args, r.Stalled)...)
+	} else {
+		v.violated(format, args...)
+	}
+}
+
 // stoodStill reports whether the machine kept even the harness waiting for half of Raft's time-out. All bounds hold where
 // every process gets its turn; where it does not, leaders lose their followers, each new one waits for W again, and a node
 // that cannot have its commands killed within F ends itself.
@@ -94,7 +103,7 @@ func stoodStill(h *history.History, r history.Round) bool {
 }
 
 // dumped compares the cluster's own list with the records of the children.
-func dumped(v *Verdict, name string, r history.Round, lives map[history.Key][]history.Life) {
+func dumped(v *Verdict, h *history.History, name string, r history.Round, lives map[history.Key][]history.Life) {
 	seen := make(map[history.Key]bool)
 	for _, c := range r.Dump {
 		if c.Status != "running" {
@@ -113,7 +122,7 @@ func dumped(v *Verdict, name string, r history.Round, lives map[history.Key][]hi
 	}
 	for _, key := range r.Wanted {
 		if !seen[key] {
-			v.violated("%s: the cluster does not list %s as running", name, key)
+			upset(v, h, r, "%s: the cluster does not list %s as running", name, key)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -207,6 +208,28 @@ func (n *Node) KillGuardian() error {
 	return await("the end of the guardian", func() bool { p, ok := proc.Get(g); return !ok || p.Gone() })
 }
 
+// KillBoth kills supnode and its guardian with SIGKILL, one right after the other.
+func (n *Node) KillBoth(guardianFirst bool) error {
+	g, err := n.Guardian()
+	if err != nil {
+		return err
+	}
+	guardian := func() error {
+		n.cluster.note(n.Name, history.GuardianKilled, fmt.Sprintf("pid %d", g))
+		return ignoreGone(syscall.Kill(g, syscall.SIGKILL))
+	}
+	if guardianFirst {
+		return errors.Join(guardian(), n.Kill())
+	}
+	p, err := n.signal(syscall.SIGKILL, history.Killed, true)
+	if err != nil {
+		return err
+	}
+	err = guardian()
+	<-p.done
+	return err
+}
+
 // PauseGuardian stops the node's guardian with SIGSTOP. ResumeGuardian is what it returns.
 func (n *Node) PauseGuardian() (resume func() error, err error) {
 	g, err := n.Guardian()
@@ -223,31 +246,32 @@ func (n *Node) PauseGuardian() (resume func() error, err error) {
 	}, awaitStopped(g)
 }
 
-// Freeze stops every command of the node with SIGSTOP; the function it returns lets them go on.
-func (n *Node) Freeze() (thaw func() error, err error) {
+// Commands lists the processes below the node's supnode that are neither it nor its guardian.
+func (n *Node) Commands() ([]proc.Process, error) {
 	pid, ok := n.PID()
 	if !ok {
 		return nil, fmt.Errorf("commands of %s: %w", n.Name, ErrNotRunning)
 	}
 	below, err := proc.Descendants(pid)
+	return slices.DeleteFunc(below, func(p proc.Process) bool { return p.Exe == n.cluster.Binary || p.Gone() }), err
+}
+
+// Freeze stops every command of the node with SIGSTOP; the function it returns lets them go on.
+func (n *Node) Freeze() (thaw func() error, err error) {
+	commands, err := n.Commands()
 	if err != nil {
 		return nil, err
 	}
-	n.cluster.note(n.Name, history.Frozen, "")
-	var frozen []int
-	for _, p := range below {
-		if p.Exe == n.cluster.Binary || p.Gone() {
-			continue
-		}
+	n.cluster.note(n.Name, history.Frozen, fmt.Sprintf("%d of them", len(commands)))
+	for _, p := range commands {
 		if err := ignoreGone(syscall.Kill(p.PID, syscall.SIGSTOP)); err != nil {
 			return nil, err
 		}
-		frozen = append(frozen, p.PID)
 	}
 	return func() error {
-		n.cluster.note(n.Name, history.Thawed, fmt.Sprintf("%d of them", len(frozen)))
-		for _, pid := range frozen {
-			if err := ignoreGone(syscall.Kill(pid, syscall.SIGCONT)); err != nil {
+		n.cluster.note(n.Name, history.Thawed, fmt.Sprintf("%d of them", len(commands)))
+		for _, p := range commands {
+			if err := ignoreGone(syscall.Kill(p.PID, syscall.SIGCONT)); err != nil {
 				return err
 			}
 		}

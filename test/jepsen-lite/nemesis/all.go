@@ -18,12 +18,13 @@ func All() []Fault {
 	some := who{"any", anyone}
 	return []Fault{
 		kill(other), kill(the), killSuccessor(), killAll(), restart(some),
-		killGuardian(some),
+		killGuardian(some), killBoth(other), killBoth(the), pauseWithoutGuardian(other),
 		pause(other), pause(the), pauseBoth(other), pauseBoth(the), freeze(other), freeze(the),
 		term(other), term(the),
 		partition("isolate", other, (*isolation).both), partition("isolate", the, (*isolation).both),
 		partition("mute", other, (*isolation).mute), partition("mute", the, (*isolation).mute),
 		partition("deafen", other, (*isolation).deafen), partition("deafen", the, (*isolation).deafen),
+		isolateAndKill(),
 	}
 }
 
@@ -117,6 +118,30 @@ func killGuardian(w who) Fault {
 		return func(context.Context) error { return nil }, s.Cluster.Node(n).KillGuardian()
 	})
 	return unfailing(f)
+}
+
+// killBoth: kill -9 of supnode and of its guardian, one right after the other. What they started directly dies with them.
+func killBoth(w who) Fault {
+	return one(Fault{Name: "kill-both", Takeover: true}, w, func(_ context.Context, s *Scene, n string) (func(context.Context) error, error) {
+		return start(s, n), s.Cluster.Node(n).KillBoth(s.Rand.IntN(2) == 0)
+	})
+}
+
+// pauseWithoutGuardian: SIGSTOP of supnode, then kill -9 of its guardian, so that neither can do what it should.
+func pauseWithoutGuardian(w who) Fault {
+	return one(Fault{Name: "pause-without-guardian", Pause: true, Takeover: true}, w, func(ctx context.Context, s *Scene, n string) (func(context.Context) error, error) {
+		if err := s.holdWrites(ctx, n); err != nil {
+			return nil, err
+		}
+		node := s.Cluster.Node(n)
+		if err := node.Pause(); err != nil {
+			return nil, err
+		}
+		return func(context.Context) error {
+			s.releaseWrites()
+			return node.Resume()
+		}, node.KillGuardian()
+	})
 }
 
 // term: the node is asked to leave, hands its children over and ends.
@@ -239,4 +264,28 @@ func partition(name string, w who, cut func(*isolation)) Fault {
 			return s.Cluster.Net.Join()
 		}, nil
 	})
+}
+
+// isolateAndKill: a follower is cut off past its lease, and meanwhile the leader is killed. No quorum is left.
+func isolateAndKill() Fault {
+	return Fault{Name: "isolate-follower-kill-leader", Links: true, Hit: func(ctx context.Context, s *Scene) (Wound, error) {
+		first, err := s.Cluster.Leader(ctx)
+		if err != nil {
+			return Wound{}, err
+		}
+		other := s.pick(s.Cluster.Others(first))
+		w := Wound{Victims: []string{other, first}, Failed: []string{other, first}}
+		if err := s.linked(other); err != nil {
+			return w, err
+		}
+		s.Cluster.Note(other, history.Cut, "isolate")
+		s.Cluster.Net.Isolate(other)
+		up := start(s, first)
+		w.Heal = func(ctx context.Context) error {
+			err := sleep(ctx, s.Cluster.Timing.Stopped()+s.upTo(s.Cluster.Timing.TTL/2))
+			s.Cluster.Note(other, history.Joined, "isolate")
+			return errors.Join(err, s.Cluster.Net.Join(), sleep(ctx, s.upTo(s.Cluster.Timing.TTL/4)), up(ctx))
+		}
+		return w, errors.Join(sleep(ctx, s.upTo(s.Cluster.Timing.TTL)), s.Cluster.Node(first).Kill())
+	}}
 }

@@ -80,15 +80,21 @@ func start(s *Scene, names ...string) func(context.Context) error {
 	}
 }
 
-// holdWrites keeps the writes of a node's children on their way, and waits until there is one.
+// holdWrites keeps the writes of a node's commands on their way, and waits until each has one there.
 func (s *Scene) holdWrites(ctx context.Context, node string) error {
 	if s.Register == nil {
 		return nil
 	}
 	s.Register.Hold(node)
-	return cluster.Until(ctx, "a write of "+node+" to be on its way", func(context.Context) error {
-		if s.Register.Waiting() == 0 {
-			return fmt.Errorf("none is")
+	bounded, cancel := context.WithTimeout(ctx, s.Cluster.Timing.TTL)
+	defer cancel()
+	return cluster.Until(bounded, "the writes of "+node+" to be on their way", func(context.Context) error {
+		commands, err := s.Cluster.Node(node).Commands()
+		if err != nil {
+			return err
+		}
+		if held := s.Register.Waiting(); held == 0 || held < len(commands) {
+			return fmt.Errorf("%d of %d are", held, len(commands))
 		}
 		return nil
 	})

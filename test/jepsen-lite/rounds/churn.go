@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/supnode/supnode/test/jepsen-lite/cluster"
@@ -15,7 +16,7 @@ import (
 func (s *Stage) churn(ctx context.Context, stop <-chan struct{}) {
 	var mine []history.Key
 	for _, k := range s.Wanted() {
-		if k.Supervisor == Pool && k.Child[0] == 'x' {
+		if churned(k) {
 			mine = append(mine, k)
 		}
 	}
@@ -49,6 +50,9 @@ func (s *Stage) churn(ctx context.Context, stop <-chan struct{}) {
 		cancel()
 	}
 }
+
+// churned reports whether a child is one of the client's own.
+func churned(k history.Key) bool { return k.Supervisor == Pool && strings.HasPrefix(k.Child, "x") }
 
 // awaitLife waits until a child has begun its journal: its init is the start of the command, which a termination could
 // overtake before it has written a word.

@@ -160,8 +160,8 @@ func (s *Stage) outwritten(ctx context.Context, r *history.Round, above map[hist
 	}
 }
 
-// settled waits until the set wanted runs, and then watches that nothing starts. Until T after the repair a start begins
-// the watch anew; later ones are in the records.
+// settled waits until the set wanted runs, and then watches that nothing starts and nothing ends. Until T after the repair
+// that begins the watch anew; what happens later is in the records.
 func (s *Stage) settled(ctx context.Context, r *history.Round, above map[history.Key]uint64) error {
 	limit := time.Now().Add(s.Timing.Recovery() - history.Now().Sub(r.Heal))
 	// A little more than the bound: by how much it was missed is worth knowing.
@@ -176,11 +176,15 @@ func (s *Stage) settled(ctx context.Context, r *history.Round, above map[history
 		r.Converged = history.Now()
 		r.RecoveryTime = r.Converged.Sub(r.Heal)
 		r.Quiet = history.Interval{From: r.Converged, To: r.Converged.Add(s.Quiet)}
-		late, err := s.quiet(ctx, r.Quiet)
+		disturbed, err := s.quiet(ctx, r.Quiet)
 		if err != nil {
 			return err
 		}
-		if !late || time.Now().After(limit) {
+		if disturbed == nil {
+			break
+		}
+		s.Log("   disturbed: %v", disturbed)
+		if time.Now().After(limit) {
 			break
 		}
 	}
@@ -198,21 +202,25 @@ func (s *Stage) settled(ctx context.Context, r *history.Round, above map[history
 	return nil
 }
 
-// quiet watches until span is over, or something starts in it.
-func (s *Stage) quiet(ctx context.Context, span history.Interval) (started bool, err error) {
+// quiet watches until span is over, or the set that runs changes in it; disturbed says how.
+func (s *Stage) quiet(ctx context.Context, span history.Interval) (disturbed, err error) {
+	wanted := s.Wanted()
 	for history.Now() < span.To {
 		if err := pause(ctx, 20*time.Millisecond); err != nil {
-			return false, err
+			return nil, err
 		}
 		_, newest, err := s.running()
 		if err != nil {
-			return false, err
+			return nil, err
 		}
 		if newest.Start > span.From {
-			return true, nil
+			return fmt.Errorf("%s started", newest), nil
+		}
+		if err := s.exactly(wanted, nil); err != nil {
+			return err, nil
 		}
 	}
-	return false, nil
+	return nil, nil
 }
 
 func pause(ctx context.Context, d time.Duration) error {

@@ -1,13 +1,14 @@
 package rounds
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
+	"github.com/supnode/supnode/test/jepsen-lite/cluster"
 	"github.com/supnode/supnode/test/jepsen-lite/history"
 	"github.com/supnode/supnode/test/jepsen-lite/journal"
 )
@@ -74,8 +75,10 @@ func TestTheSetThatRunsMustBeTheSetWanted(t *testing.T) {
 	if err := s.exactly(both, nil); err == nil || !strings.Contains(err.Error(), "pool/a runs 2 times") {
 		t.Error("two copies were not seen:", err)
 	}
-	time.Sleep(2 * alive) // they have ticked once, and no more
-	if err := s.exactly(nil, nil); err != nil {
+	// They have ticked once, and no more.
+	ctx, cancel := context.WithTimeout(t.Context(), 20*alive)
+	defer cancel()
+	if err := cluster.Until(ctx, "the dead to be seen", func(context.Context) error { return s.exactly(nil, nil) }); err != nil {
 		t.Error("what has stopped ticking is said to run:", err)
 	}
 }

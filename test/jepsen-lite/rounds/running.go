@@ -130,8 +130,8 @@ func (s *Stage) down(ctx context.Context) (out []string) {
 	return out
 }
 
-// Spread restarts children by hand until every node has some: what fails over stays where it is (S25), and a fault that
-// hits a node without children shows nothing.
+// Spread restarts children by hand until every node has some that stay: what fails over stays where it is (S25), and a fault
+// that hits a node without children shows nothing.
 func (s *Stage) Spread(ctx context.Context) error {
 	const least = 2
 	for range 20 * PoolSize {
@@ -141,6 +141,9 @@ func (s *Stage) Spread(ctx context.Context) error {
 		}
 		on := make(map[string][]history.Key)
 		for k, lives := range running {
+			if churned(k) {
+				continue
+			}
 			on[lives[0].Node] = append(on[lives[0].Node], k)
 		}
 		most, poor := "", false
