@@ -27,10 +27,20 @@ type api struct {
 	node Node
 	huma huma.API
 	log  hclog.Logger
+
+	followers *followers
 }
 
 // New makes the handler of a node's HTTP face.
 func New(n Node, o Options) (http.Handler, error) {
+	_, g, err := newAPI(n, o)
+	if err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+func newAPI(n Node, o Options) (*api, *gate, error) {
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
 	}
@@ -44,7 +54,7 @@ func New(n Node, o Options) (http.Handler, error) {
 		Formats:       map[string]huma.Format{"application/json": strictJSON, "json": strictJSON},
 		DefaultFormat: "application/json",
 	}
-	a := &api{node: n, huma: humago.New(mux, config), log: o.Logger}
+	a := &api{node: n, huma: humago.New(mux, config), log: o.Logger, followers: newFollowers()}
 	a.statusRoutes()
 	a.nodeRoutes()
 	a.supervisorRoutes()
@@ -52,7 +62,7 @@ func New(n Node, o Options) (http.Handler, error) {
 	a.eventRoutes()
 	document, err := a.document()
 	if err != nil {
-		return nil, fmt.Errorf("describe the API: %w", err)
+		return nil, nil, fmt.Errorf("describe the API: %w", err)
 	}
 	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/openapi+json")
@@ -60,7 +70,7 @@ func New(n Node, o Options) (http.Handler, error) {
 	})
 	mux.HandleFunc("GET /healthz", healthz)
 	mux.HandleFunc("GET /readyz", a.readyz)
-	return newGate(n, mux), nil
+	return a, newGate(n, mux), nil
 }
 
 // document is the OpenAPI description, with the problem in place of huma's own error.
@@ -77,23 +87,26 @@ func register[I, O any](a *api, op huma.Operation, handle func(context.Context, 
 	op.Metadata = map[string]any{ours: true}
 	op.MaxBodyBytes = MaxBody + 1 // the gate has checked; huma counts the bound itself as too many
 	op.BodyReadTimeout = -1       // the gate has read it
-	op.Responses = map[string]*huma.Response{"default": {
+	if op.Responses == nil {
+		op.Responses = map[string]*huma.Response{}
+	}
+	op.Responses["default"] = &huma.Response{
 		Description: "A refusal",
 		Content: map[string]*huma.MediaType{"application/problem+json": {
 			Schema: &huma.Schema{Ref: "#/components/schemas/Problem"},
 		}},
-	}}
+	}
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handle(ctx, in)
 		if err != nil {
-			return nil, a.refusal(ctx, op.Method, err)
+			return nil, problem{a.problem(ctx, op.Method, err)}
 		}
 		return out, nil
 	})
 }
 
-// refusal makes a problem of whatever a handler failed with.
-func (a *api) refusal(ctx context.Context, method string, err error) error {
+// problem makes a problem of whatever a handler failed with.
+func (a *api) problem(ctx context.Context, method string, err error) *sup.Problem {
 	var p *sup.Problem
 	switch {
 	case errors.As(err, &p):
@@ -105,7 +118,7 @@ func (a *api) refusal(ctx context.Context, method string, err error) error {
 		a.log.Error("a request failed", "method", method, "error", err)
 		p = &sup.Problem{Code: codeInternal, Detail: err.Error()}
 	}
-	return problem{p}
+	return p
 }
 
 // Patience is the parameter of every request that needs the leader.

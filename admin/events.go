@@ -3,9 +3,9 @@ package admin
 import (
 	"context"
 	"net/http"
-	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/supnode/supnode/node"
 	sup "github.com/supnode/supnode/supervisor"
 )
@@ -14,8 +14,9 @@ type listEvents struct {
 	Reading
 	Since  uint64 `query:"since" doc:"The id of the last event seen; 0: from the first that is kept."`
 	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"1000"`
-	Follow bool   `query:"follow" doc:"Not supported by this version."`
-	Accept string `header:"Accept" hidden:"true"`
+	Follow bool   `query:"follow" doc:"When there is no such event yet, wait for one, for 20 s at most; the list is empty when none came."`
+	// LastEventID is read by the stream alone.
+	LastEventID string `header:"Last-Event-ID" doc:"In place of since, for a stream."`
 }
 
 type eventList struct {
@@ -27,11 +28,18 @@ type eventList struct {
 func (a *api) eventRoutes() {
 	register(a, huma.Operation{
 		Method: http.MethodGet, Path: "/v1/events", OperationID: "list-events", Summary: "The lifecycle events after an id", Tags: []string{"events"},
+		Description: "With Accept: text/event-stream the events as they happen, as server-sent events: id is the event's id, data the event. " +
+			"A comment line every 5 s says that the stream lives. It resumes after Last-Event-ID, or since.",
+		Middlewares: huma.Middlewares{a.streamInstead},
+		Responses: map[string]*huma.Response{"200": {Description: "OK", Content: map[string]*huma.MediaType{
+			"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}},
+		}}},
 	}, func(ctx context.Context, in *listEvents) (*read[eventList], error) {
-		if in.Follow || strings.Contains(in.Accept, "text/event-stream") {
-			return nil, invalidAt("query.follow", "following is not supported by this version; ask again with since=NEXT")
+		q := node.Query{Kind: node.QueryEvents, Since: in.Since, Limit: in.Limit}
+		ans, err := a.read(ctx, in.Reading, q)
+		if err == nil && in.Follow && len(ans.Events) == 0 {
+			ans, err = a.poll(ctx, q)
 		}
-		ans, err := a.read(ctx, in.Reading, node.Query{Kind: node.QueryEvents, Since: in.Since, Limit: in.Limit})
 		if err != nil {
 			return nil, err
 		}
@@ -43,4 +51,14 @@ func (a *api) eventRoutes() {
 		}
 		return answered(ans, list), nil
 	})
+}
+
+// streamInstead answers those who ask for server-sent events.
+func (a *api) streamInstead(ctx huma.Context, next func(huma.Context)) {
+	if !wantsStream(ctx.Header("Accept")) {
+		next(ctx)
+		return
+	}
+	r, w := humago.Unwrap(ctx)
+	a.stream(w, r)
 }

@@ -25,16 +25,17 @@ type face struct {
 	t *testing.T
 	*memory
 	handler http.Handler
+	api     *api
 }
 
 func newFace(t *testing.T) *face {
 	t.Helper()
 	m := newMemory(t)
-	h, err := New(m, Options{})
+	a, g, err := newAPI(m, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &face{t: t, memory: m, handler: h}
+	return &face{t: t, memory: m, handler: g, api: a}
 }
 
 // ask sends a request; body may be empty. headers are "Name: value".

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/fxamacker/cbor/v2"
 	"github.com/google/uuid"
@@ -24,16 +25,17 @@ type memory struct {
 	state *fsm.State
 	clock int64
 
-	leader  sup.NodeName // as Status says; empty: no leader, every request fails
-	refuse  error        // what every request fails with, when set
-	hanging bool         // children do not finish starting
-	seen    []string     // idempotency keys
+	leader  sup.NodeName  // as Status says; empty: no leader, every request fails
+	refuse  error         // what every request fails with, when set
+	moved   chan struct{} // closed at the next entry
+	hanging bool          // children do not finish starting
+	seen    []string      // idempotency keys
 }
 
 const started = int64(1_700_000_000e9)
 
 func newMemory(t *testing.T) *memory {
-	m := &memory{t: t, state: fsm.New(), leader: "n1"}
+	m := &memory{t: t, state: fsm.New(), leader: "n1", moved: make(chan struct{})}
 	m.apply(fsm.Command{Bootstrap: &fsm.Bootstrap{Cluster: "c", Settings: fsm.Settings{
 		HeartbeatInterval: 500e6, LeaseTTL: 3e9, FastFailover: "off", EventHistory: 4096,
 	}}})
@@ -50,6 +52,8 @@ func (m *memory) apply(commands ...fsm.Command) fsm.Applied {
 func (m *memory) commit(e fsm.Entry) fsm.Applied {
 	m.clock += 1e9
 	e.Clock, e.Wall = m.clock, started+m.clock
+	close(m.moved)
+	m.moved = make(chan struct{})
 	return m.state.Apply(m.state.Index()+1, e)
 }
 
@@ -158,7 +162,7 @@ func (m *memory) do(ctx context.Context, cmd fsm.Command, key string, committed 
 	return *o, nil
 }
 
-func (m *memory) Read(_ context.Context, q node.Query) (node.Answer, error) {
+func (m *memory) Read(ctx context.Context, q node.Query) (node.Answer, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s := m.state
@@ -200,6 +204,11 @@ func (m *memory) Read(_ context.Context, q node.Query) (node.Answer, error) {
 		a.Node = &sup.NodeInfo{Name: "n1", Addr: "127.0.0.1:7101", Status: "up", Role: "leader", Tags: map[string]string{"zone": "a"},
 			Behaviors: []string{"exec"}, LeaseExpiresIn: &lease, Incarnation: 1<<40 + 1}
 	case node.QueryEvents:
+		if _, _, newest := s.Events(q.Since, 1); q.Wait > 0 && newest <= q.Since {
+			if err := m.await(ctx, q); err != nil {
+				return a, err
+			}
+		}
 		events, oldest, newest := s.Events(q.Since, q.Limit)
 		if q.Since+1 < oldest {
 			return a, &sup.Problem{Code: sup.CodeEventsCompacted, Bound: int64(oldest), Detail: "too old"}
@@ -207,6 +216,29 @@ func (m *memory) Read(_ context.Context, q node.Query) (node.Answer, error) {
 		a.Events, a.LastEvent = events, newest
 	}
 	return a, nil
+}
+
+// await waits for an event after q.Since, as a node does. m.mu is held, and released meanwhile.
+func (m *memory) await(ctx context.Context, q node.Query) error {
+	enough := time.NewTimer(q.Wait)
+	defer enough.Stop()
+	for {
+		moved := m.moved
+		m.mu.Unlock()
+		var err error
+		over := false
+		select {
+		case <-moved:
+		case <-enough.C:
+			over = true
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+		m.mu.Lock()
+		if _, _, newest := m.state.Events(q.Since, 1); err != nil || over || newest > q.Since {
+			return err
+		}
+	}
 }
 
 func (m *memory) Status() node.Status {

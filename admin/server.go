@@ -8,6 +8,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -44,7 +45,8 @@ func Listen(addr, cert, key string, logger hclog.Logger) (*Server, error) {
 		}
 		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
 	}
-	base, cancel := context.WithCancel(context.Background())
+	closing := make(chan struct{})
+	base, cancel := context.WithCancel(context.WithValue(context.Background(), closingKey{}, (<-chan struct{})(closing)))
 	s := &Server{listener: l, cancel: cancel, done: make(chan struct{})}
 	s.http = &http.Server{
 		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
@@ -52,8 +54,13 @@ func Listen(addr, cert, key string, logger hclog.Logger) (*Server, error) {
 		BaseContext: func(net.Listener) context.Context { return base },
 		ErrorLog:    log.New(logger.StandardWriter(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}), "", 0),
 	}
+	s.http.RegisterOnShutdown(sync.OnceFunc(func() { close(closing) }))
 	return s, nil
 }
+
+// closingKey is the key of a request's context under which a channel is closed when the server begins to close: what
+// would go on for ever ends then.
+type closingKey struct{}
 
 // Addr is the address that is listened on.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
