@@ -196,29 +196,58 @@ func TestConfigCheckStartsNothing(t *testing.T) {
 func TestFollowingGoesOnUntilInterrupted(t *testing.T) {
 	ctx, interrupt := context.WithCancel(context.Background())
 	defer interrupt()
-	asked := 0
+	var resumed []string
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked++
-		switch asked {
+		if r.URL.Path != "/v1/events" || r.Header.Get("Accept") != "text/event-stream" {
+			t.Errorf("asked for %s as %s", r.URL.Path, r.Header.Get("Accept"))
+		}
+		resumed = append(resumed, r.Header.Get("Last-Event-ID"))
+		switch len(resumed) {
 		case 1:
-			io.WriteString(w, `{"events":[{"id":1,"time":"2026-01-02T03:04:05Z","type":"node_joined","node":"n1"}],"next":1,"last_id":1}`)
+			io.WriteString(w, ": heartbeat\n\nid: 8\ndata: {\"id\":8,\"time\":\"2026-01-02T03:04:05Z\",\"type\":\"node_joined\",\"node\":\"n1\"}\n\n")
 		case 2:
-			io.WriteString(w, `{"events":[],"next":1,"last_id":1}`)
-		case 3:
 			w.WriteHeader(http.StatusServiceUnavailable)
 			io.WriteString(w, `{"title":"The cluster has no leader","status":503,"detail":"none","code":"no_leader"}`)
-		case 4:
-			io.WriteString(w, `{"events":[{"id":2,"time":"2026-01-02T03:04:06Z","type":"node_left","node":"n1"}],"next":2,"last_id":2}`)
-		default:
-			interrupt()
+		case 3:
+			io.WriteString(w, "id: 9\ndata: {\"id\":9,\"time\":\"2026-01-02T03:04:06Z\",\"type\":\"node_left\",\"node\":\"n1\"}\n\n")
+			http.NewResponseController(w).Flush()
+			<-r.Context().Done()
 		}
 	}))
 	defer s.Close()
-	var out, errs bytes.Buffer
-	status := Run(ctx, []string{"events", "--follow", "--addr", s.URL}, IO{In: strings.NewReader(""), Out: &out, Err: &errs})
+	out := &watched{upon: "node_left", then: interrupt}
+	var errs bytes.Buffer
+	status := Run(ctx, []string{"events", "--follow", "--since", "7", "--addr", s.URL}, IO{In: strings.NewReader(""), Out: out, Err: &errs})
 	want := "03:04:05.000  node_joined            n1\n03:04:06.000  node_left              n1\n"
-	if status != 0 || out.String() != want || errs.String() != "supnode: The cluster has no leader: none; trying again\n" {
-		t.Errorf("%d\n%s%s", status, &out, &errs)
+	if status != 0 || out.String() != want || strings.ReplaceAll(errs.String(), s.URL, "NODE") != "supnode: NODE ended the stream; trying again\n" {
+		t.Errorf("%d\n%s%s", status, out, &errs)
+	}
+	if diff := cmp.Diff([]string{"7", "8", "8"}, resumed); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// watched calls then when upon is written.
+type watched struct {
+	bytes.Buffer
+	upon string
+	then func()
+}
+
+func (w *watched) Write(b []byte) (int, error) {
+	n, err := w.Buffer.Write(b)
+	if strings.Contains(w.String(), w.upon) {
+		w.then()
+	}
+	return n, err
+}
+
+func TestFollowingEndsWithARefusal(t *testing.T) {
+	c := &cluster{answers: map[string]string{"GET /v1/events?since=1": `410 {"title":"These events are no longer kept","status":410,"detail":"begin at since=3","code":"events_compacted","bound":4}`}}
+	s := httptest.NewServer(c)
+	defer s.Close()
+	if status, _, errs := run(t, "events --follow --since 1 --addr "+s.URL, ""); status != 1 || errs != "supnode: These events are no longer kept: begin at since=3\n" {
+		t.Errorf("%d %s", status, errs)
 	}
 }
 

@@ -14,11 +14,8 @@ import (
 	"github.com/supnode/supnode/supervisor"
 )
 
-// The pauses of following: between two looks for new events, and after one that failed.
-const (
-	pollEvery  = 200 * time.Millisecond
-	retryEvery = time.Second
-)
+// retryEvery is the pause before all nodes are tried again.
+const retryEvery = time.Second
 
 type eventPage struct {
 	Events []json.RawMessage `json:"events"`
@@ -37,7 +34,10 @@ func (c *command) events() *cobra.Command {
 				return err
 			}
 			defer cl.Close()
-			return c.printEvents(cmd.Context(), cl, since, follow)
+			if follow {
+				return c.followEvents(cmd.Context(), cl, since)
+			}
+			return c.printEvents(cmd.Context(), cl, since)
 		},
 	}
 	cmd.Flags().Uint64Var(&since, "since", 0, "only events with a larger id")
@@ -46,51 +46,47 @@ func (c *command) events() *cobra.Command {
 	return cmd
 }
 
-// printEvents prints page after page; following, it waits for more at the end. With -o json it prints an event a line.
-func (c *command) printEvents(ctx context.Context, cl *client.Client, since uint64, follow bool) error {
+// printEvents prints page after page. With -o json it prints an event a line.
+func (c *command) printEvents(ctx context.Context, cl *client.Client, since uint64) error {
 	lines := eventline.New(c.Out)
-	troubled := false
 	for {
-		page, err := c.eventsAfter(ctx, cl, since, follow)
-		switch {
-		case ctx.Err() != nil:
-			return nil // interrupted: that is how following ends
-		case err != nil && follow && client.Passing(err):
-			if !troubled {
-				fmt.Fprintf(c.Err, "supnode: %s; trying again\n", err)
-			}
-			troubled = true
-			wait(ctx, retryEvery)
-			continue
-		case err != nil:
+		var page eventPage
+		if err := cl.Get(ctx, &page, url.Values{"since": {strconv.FormatUint(since, 10)}}, "v1", "events"); err != nil {
 			return err
 		}
-		troubled = false
 		for _, raw := range page.Events {
 			if err := c.printEvent(lines, raw); err != nil {
 				return err
 			}
 		}
-		since = page.Next
-		switch {
-		case since < page.LastID:
-		case !follow:
+		if since = page.Next; since >= page.LastID {
 			return nil
-		default:
-			wait(ctx, pollEvery)
 		}
 	}
 }
 
-// eventsAfter asks for the next page. Whoever follows is content with what a node knows: events come in order and without
-// gaps from each, also while there is no leader.
-func (c *command) eventsAfter(ctx context.Context, cl *client.Client, since uint64, follow bool) (page eventPage, err error) {
-	query := url.Values{"since": {strconv.FormatUint(since, 10)}}
-	if follow {
-		query.Set("consistency", "stale")
+// followEvents prints events as they happen until ctx ends. Where a stream breaks off, it goes on after the last event:
+// they come in order and without gaps from each node, also while there is no leader.
+func (c *command) followEvents(ctx context.Context, cl *client.Client, since uint64) error {
+	lines := eventline.New(c.Out)
+	troubled := false
+	for {
+		last, err := cl.Stream(ctx, since, func(e client.Event) error {
+			troubled = false
+			return c.printEvent(lines, e.Data)
+		})
+		since = last
+		switch {
+		case ctx.Err() != nil:
+			return nil // interrupted: that is how following ends
+		case !client.Passing(err):
+			return err
+		case !troubled:
+			fmt.Fprintf(c.Err, "supnode: %s; trying again\n", err)
+		}
+		troubled = true
+		wait(ctx, retryEvery)
 	}
-	err = cl.Get(ctx, &page, query, "v1", "events")
-	return page, err
 }
 
 func wait(ctx context.Context, d time.Duration) {

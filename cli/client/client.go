@@ -29,13 +29,15 @@ type Client struct {
 	addrs []string
 	token string
 	http  *http.Client
+
+	silence time.Duration // of a stream, after which it is lost
 	// Timeout is how long a node waits for a leader (?timeout=); 0: its default.
 	Timeout time.Duration
 }
 
 // New makes a client. addrs are URLs like http://127.0.0.1:8101; the scheme may be left out. token may be empty.
 func New(addrs []string, token string) (*Client, error) {
-	c := &Client{token: token, http: &http.Client{Transport: &http.Transport{
+	c := &Client{token: token, silence: silence, http: &http.Client{Transport: &http.Transport{
 		DialContext: (&net.Dialer{Timeout: dialTimeout}).DialContext, TLSHandshakeTimeout: dialTimeout, Proxy: http.ProxyFromEnvironment,
 	}}}
 	for _, a := range addrs {
@@ -99,12 +101,17 @@ func (c *Client) Do(ctx context.Context, r Request) (Answer, error) {
 		}
 		failed = append(failed, err)
 	}
+	return Answer{}, mostTelling(failed)
+}
+
+// mostTelling is what to report of the failures at all nodes.
+func mostTelling(failed []error) error {
 	for _, err := range failed {
 		if p := (*Problem)(nil); errors.As(err, &p) {
-			return Answer{}, err // a node was reached: its word says more than a refused connection
+			return err // a node was reached: its word says more than a refused connection
 		}
 	}
-	return Answer{}, errors.Join(failed...)
+	return errors.Join(failed...)
 }
 
 // Get asks for a path and decodes the answer into v.
@@ -121,7 +128,7 @@ func (c *Client) Get(ctx context.Context, v any, query url.Values, path ...strin
 func Passing(err error) bool {
 	var p *Problem
 	if !errors.As(err, &p) {
-		return true
+		return !errors.As(err, &taking{})
 	}
 	return p.Code == "no_leader" || p.Code == ""
 }
