@@ -112,6 +112,7 @@ func (n *Node) stopRaft() {
 		}
 	case <-time.After(raftStopTimeout):
 		n.log.Error("Raft did not end in time; leaving it", "within", raftStopTimeout)
+		n.store = nil // a write that hangs would hold its Close up for ever; its lock goes with the process
 	}
 }
 

@@ -29,7 +29,8 @@ type Layer[A ~string] struct {
 	conns map[*raftConn]struct{}
 }
 
-// RaftLayer opens the port for Raft. addrOf says where a node's port is. A port has one layer at a time.
+// RaftLayer opens the port for Raft. addrOf says where a node's port is, and by that which nodes may speak Raft. A port has
+// one layer at a time.
 func RaftLayer[A ~string](p *Port, addrOf func(sup.NodeName) (addr string, ok bool)) (*Layer[A], error) {
 	l := &Layer[A]{port: p, addrOf: addrOf, in: make(chan *conn, maxWaitingStreams), done: make(chan struct{}), conns: map[*raftConn]struct{}{}}
 	p.mu.Lock()
@@ -115,6 +116,10 @@ func (l *Layer[A]) Close() error {
 
 // deliver hands an accepted connection to Accept; false when there is no room or nobody accepts any more.
 func (l *Layer[A]) deliver(c *conn) bool {
+	if _, known := l.addrOf(c.peer); !known { // whoever speaks Raft can change the cluster: servers alone may
+		l.port.rejections.log(l.port.log, "refused a Raft connection of a node that is not among the servers", "node", string(c.peer))
+		return false
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	select {

@@ -2,8 +2,10 @@ package rpc_test
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -167,10 +169,33 @@ func TestAPortHasOneRaftLayerAtATime(t *testing.T) {
 	}
 }
 
+func TestANodeThatIsNoServerDoesNotSpeakRaft(t *testing.T) {
+	p, q := open(t, rpc.Config{Node: "n1"}), open(t, rpc.Config{Node: "a1"})
+	servers := func(n sup.NodeName) (string, bool) { return p.Advertise(), n == "n1" }
+	if _, err := rpc.RaftLayer[string](p, servers); err != nil {
+		t.Fatal(err)
+	}
+	l, err := rpc.RaftLayer[string](q, servers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := l.Dial("n1", time.Second)
+	if err != nil {
+		return // refused at once
+	}
+	defer c.Close()
+	if err := c.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("its connection was kept: %v", err)
+	}
+}
+
 func TestClosingTheRaftLayerLeavesTheRestAlone(t *testing.T) {
 	p, q := open(t, rpc.Config{Node: "n1"}), open(t, rpc.Config{Node: "n2"})
 	echo(p)
-	addrs := func(n sup.NodeName) (string, bool) { return p.Advertise(), n == "n1" }
+	addrs := func(n sup.NodeName) (string, bool) { return p.Advertise(), n == "n1" || n == "n2" }
 	lp, err := rpc.RaftLayer[string](p, addrs)
 	if err != nil {
 		t.Fatal(err)
