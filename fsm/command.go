@@ -10,6 +10,9 @@ type Entry struct {
 	Commands   []Command     `cbor:"3,keyasint,omitempty"` // applied in order, each with its own Result
 	Placements []Placement   `cbor:"4,keyasint,omitempty"` // applied after all commands, to slots that then want a node
 	Unplaced   []Unplaceable `cbor:"5,keyasint,omitempty"` // applied last, to slots that still want a node
+	// Term is the proposer's; in the log of another term the entry counts for nothing: a leader of an earlier term knows
+	// nothing of the leases granted since. 0 = any.
+	Term uint64 `cbor:"6,keyasint,omitempty"`
 }
 
 // Command is a union: exactly one pointer is set.

@@ -2,6 +2,7 @@ package fsm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -80,7 +81,11 @@ func (f *FSM) WaitIndex(ctx context.Context, index uint64) error {
 	}
 }
 
-// Apply implements raft.FSM. It answers Applied, or an error when the FSM is broken.
+// ErrFormerTerm is the answer to an entry that a leader proposed in an earlier term than that in which Raft took it, as may
+// happen to one that lost its leadership, regained it and has not noticed. The entry changes nothing, on every replica.
+var ErrFormerTerm = errors.New("the entry is of an earlier term")
+
+// Apply implements raft.FSM. It answers Applied, ErrFormerTerm, or an error when the FSM is broken.
 func (f *FSM) Apply(log *raft.Log) any { return f.ApplyBatch([]*raft.Log{log})[0] }
 
 // ApplyBatch implements raft.BatchingFSM.
@@ -113,6 +118,10 @@ func (f *FSM) applyAll(logs []*raft.Log, answers []any, applied *[]Applied) erro
 			f.broken, answers[i] = err, err
 			f.answerBroken(logs[i:], answers[i:])
 			return err
+		}
+		if entry.Term != 0 && entry.Term != log.Term {
+			answers[i] = ErrFormerTerm
+			continue
 		}
 		a := f.state.Apply(log.Index, entry)
 		answers[i] = a

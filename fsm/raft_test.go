@@ -51,6 +51,36 @@ func TestFSMAppliesBatches(t *testing.T) {
 	})
 }
 
+// What a leader of an earlier term proposed counts for nothing in a later one: it knows nothing of the leases granted since
+// (L1, L3).
+func TestFSMLeavesOutAnEntryOfAFormerTerm(t *testing.T) {
+	f := NewFSM(hclog.NewNullLogger(), func(err error) { t.Error(err) })
+	told := 0
+	f.OnApplied(func(Applied) { told++ })
+	log := func(index, term uint64, e Entry) *raft.Log {
+		b, err := Encode(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &raft.Log{Index: index, Term: term, Type: raft.LogCommand, Data: b}
+	}
+	bump := func(gen uint64) []Command { return []Command{{Bump: &Bump{Gen: gen}}} }
+	answers := f.ApplyBatch([]*raft.Log{
+		log(1, 7, Entry{Term: 7, Commands: bump(2)}), log(2, 7, Entry{Term: 5, Commands: bump(3)}), log(3, 7, Entry{Commands: bump(4)}),
+		log(4, 7, Entry{Term: 5, Commands: bump(5)}),
+	})
+	for i, a := range answers {
+		if err, failed := a.(error); failed != (i%2 == 1) || failed && !errors.Is(err, ErrFormerTerm) {
+			t.Errorf("answer %d is %v", i, a)
+		}
+	}
+	f.View(func(s *State) {
+		if s.Gen() != 4 || s.Index() != 3 || told != 2 {
+			t.Errorf("generation %d at entry %d, %d told", s.Gen(), s.Index(), told)
+		}
+	})
+}
+
 // A damaged entry stops the node: fatal is called, nothing is applied any more, whoever waits is told.
 func TestFSMStopsAtADamagedEntry(t *testing.T) {
 	var fatal []error

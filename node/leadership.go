@@ -87,7 +87,7 @@ func (n *Node) reign(ctx context.Context) {
 // leadOnce commits the barrier and runs the leader's machine.
 func (n *Node) leadOnce(ctx context.Context) error {
 	term := n.raft.CurrentTerm()
-	establish := fsm.Entry{Wall: time.Now().UnixNano(), Commands: []fsm.Command{{Establish: &fsm.Establish{Term: term, Leader: n.cfg.Name}}}}
+	establish := fsm.Entry{Term: term, Wall: time.Now().UnixNano(), Commands: []fsm.Command{{Establish: &fsm.Establish{Term: term, Leader: n.cfg.Name}}}}
 	n.fsm.View(func(s *fsm.State) {
 		establish.Clock = s.Clock()
 		if s.Cluster() == "" {

@@ -302,7 +302,7 @@ func (d *Driver) propose() {
 		case <-d.life.Done():
 			return
 		case p := <-d.entries:
-			p.Entry.Wall = d.o.Wall()
+			p.Entry.Wall, p.Entry.Term = d.o.Wall(), d.o.Machine.Term
 			b, err := fsm.Encode(p.Entry)
 			if err != nil {
 				d.put(input{ev: Failed{Proposal: p.Proposal, Why: err.Error()}})
