@@ -47,7 +47,6 @@ type Node struct {
 	closing   chan struct{} // closed when the node begins to stop
 	closeOnce sync.Once
 	ended     chan struct{} // closed when everything has stopped
-	err       error         // why it ended by itself; read after ended
 	failure   atomic.Pointer[error]
 	tasks     sync.WaitGroup
 	cancel    context.CancelFunc
