@@ -15,6 +15,6 @@ const (
 	MaxLostAtStart  = 3         // placements that a first start may lose to nodes (S12)
 	defaultHistory  = 64 << 20  // bytes of events kept when the settings do not say
 	keyLife         = 24 * 3600e9
-	ownKeyLife      = 600e9
+	ownKeyLife      = 1800e9
 	maxHistoryChunk = 64 << 10
 )

@@ -122,8 +122,8 @@ func (n *Node) leadOnce(ctx context.Context) error {
 	defer n.lead.Store(nil)
 	n.log.Info("leading", "term", term)
 	err = lead.driver.Run(ctx)
-	if errors.Is(err, leader.ErrStalled) {
-		n.cfg.Exit(err.Error())
+	if errors.Is(err, leader.ErrStalled) && len(n.cfg.Servers) > 1 {
+		n.cfg.Exit(err.Error()) // L6; a single server has nobody who would do better
 	}
 	return err
 }
