@@ -59,6 +59,7 @@ func (s *State) restartChild(t *tree, key string, k sup.Key) Result {
 	case c.Wants:
 		c = s.editChild(t, c)
 		c.NotBefore, c.Avoid = 0, nil
+		c.PendingReason = "" // whoever asks is told anew when there is still no node
 		s.note(c)
 	case c.Phase == Unplaced && c.Why == 0:
 		c = s.again(t, c)

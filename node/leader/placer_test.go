@@ -245,6 +245,29 @@ func TestS19S26APinnedChildWaitsForItsNodeWithReasonsToldOnce(t *testing.T) {
 	w.want(w.node(key("a", "x")) == "n2" && w.node(key("a", "y")) == "n2", "they start when it is back")
 }
 
+func TestS33ARestartOfAPendingChildIsAnsweredWhenNoNodeCanTakeIt(t *testing.T) {
+	w := three(t)
+	w.ready("n1", "n2", "n3")
+	w.ask(start("a", sup.OnNode("n2"), "x"))
+	w.settle()
+	w.running()
+	w.down("n2")
+	w.step(Probed{Node: "n2", Session: w.session["n2"], Refused: true})
+	w.settle()
+	pending := w.st.Child(key("a", "x")).PendingReason
+	w.want(pending != "", "pending")
+	for range 2 {
+		id := w.ask(fsm.Command{RestartChild: &fsm.RestartChild{Key: key("a", "x")}})
+		w.settle()
+		o, _, _ := w.st.Outcome(fmt.Sprint("key-", id))
+		w.want(o != nil && o.Problem != nil && o.Problem.Code == sup.CodeNoAvailableNode && len(o.Problem.Reasons) == 3, "%+v", o)
+		w.want(w.st.Child(key("a", "x")).PendingReason == pending, "still pending: %+v", w.st.Child(key("a", "x")))
+	}
+	w.join("n2")
+	w.settle()
+	w.want(w.node(key("a", "x")) == "n2", "it starts when its node is back")
+}
+
 func TestS18AfterAFailedInitAnotherNodeIsPreferred(t *testing.T) {
 	w := three(t)
 	w.ready("n1", "n2", "n3")
