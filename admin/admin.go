@@ -20,6 +20,7 @@ import (
 // Options of New.
 type Options struct {
 	Logger hclog.Logger // nil: nothing is logged
+	Tokens []Token      // none: whoever reaches the address may do everything
 }
 
 // api is the handler's parts.
@@ -29,6 +30,7 @@ type api struct {
 	log  hclog.Logger
 
 	followers *followers
+	roles     map[string]Role // by the mux's pattern
 }
 
 // New makes the handler of a node's HTTP face.
@@ -47,14 +49,16 @@ func newAPI(n Node, o Options) (*api, *gate, error) {
 	mux := http.NewServeMux()
 	config := huma.Config{
 		OpenAPI: &huma.OpenAPI{
-			OpenAPI:    "3.1.0",
-			Info:       &huma.Info{Title: "supnode", Version: n.Status().Version, Description: "OTP-style supervision for a cluster."},
-			Components: &huma.Components{Schemas: schemas()},
+			OpenAPI: "3.1.0",
+			Info:    &huma.Info{Title: "supnode", Version: n.Status().Version, Description: "OTP-style supervision for a cluster."},
+			Components: &huma.Components{Schemas: schemas(), SecuritySchemes: map[string]*huma.SecurityScheme{
+				bearer: {Type: "http", Scheme: "bearer", Description: "A token of the node's tokens_file; needed where there is such a file."},
+			}},
 		},
 		Formats:       map[string]huma.Format{"application/json": strictJSON, "json": strictJSON},
 		DefaultFormat: "application/json",
 	}
-	a := &api{node: n, huma: humago.New(mux, config), log: o.Logger, followers: newFollowers()}
+	a := &api{node: n, huma: humago.New(mux, config), log: o.Logger, followers: newFollowers(), roles: map[string]Role{}}
 	a.statusRoutes()
 	a.nodeRoutes()
 	a.supervisorRoutes()
@@ -70,7 +74,10 @@ func newAPI(n Node, o Options) (*api, *gate, error) {
 	})
 	mux.HandleFunc("GET /healthz", healthz)
 	mux.HandleFunc("GET /readyz", a.readyz)
-	return a, newGate(n, mux), nil
+	return a, &gate{
+		node: n, mux: mux, origin: http.NewCrossOriginProtection(), slots: make(chan struct{}, MaxInFlight),
+		tokens: tokensOf(o.Tokens), roles: a.roles,
+	}, nil
 }
 
 // document is the OpenAPI description, with the problem in place of huma's own error.
@@ -82,8 +89,18 @@ func (a *api) document() ([]byte, error) {
 	return json.Marshal(a.huma.OpenAPI())
 }
 
+// bearer is the name of the security scheme.
+const bearer = "token"
+
 // register adds an operation. Its handler's errors become problems.
 func register[I, O any](a *api, op huma.Operation, handle func(context.Context, *I) (*O, error)) {
+	role, given := op.Metadata[needs].(Role)
+	if !given {
+		role = needed(op.Method)
+	}
+	a.roles[op.Method+" "+op.Path] = role
+	op.Extensions = map[string]any{"x-supnode-role": role}
+	op.Security = []map[string][]string{{bearer: {}}, {}}
 	op.Metadata = map[string]any{ours: true}
 	op.MaxBodyBytes = MaxBody + 1 // the gate has checked; huma counts the bound itself as too many
 	op.BodyReadTimeout = -1       // the gate has read it

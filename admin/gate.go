@@ -17,17 +17,15 @@ const MaxInFlight = 1024
 // answerTimeout bounds how long a client may take to read an answer.
 const answerTimeout = 30 * time.Second
 
-// gate is what every request passes first. There are no tokens, so what keeps strangers out is that only this host
-// reaches the address; the gate keeps a web page that this host's browser shows from acting in its place.
+// gate is what every request passes first. Without tokens what keeps strangers out is that only this host reaches the
+// address; the gate keeps a web page that this host's browser shows from acting in its place.
 type gate struct {
 	node   Node
 	mux    *http.ServeMux
 	origin *http.CrossOriginProtection
 	slots  chan struct{} // one taken for each request that is served
-}
-
-func newGate(n Node, mux *http.ServeMux) *gate {
-	return &gate{node: n, mux: mux, origin: http.NewCrossOriginProtection(), slots: make(chan struct{}, MaxInFlight)}
+	tokens tokens
+	roles  map[string]Role // by the mux's pattern
 }
 
 func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -43,11 +41,16 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeProblem(out, p)
 		return
 	}
+	_, pattern := g.mux.Handler(r)
+	if p := g.entitled(r, pattern); p != nil {
+		writeProblem(out, p)
+		return
+	}
 	if p := readBody(out, r); p != nil {
 		writeProblem(out, p)
 		return
 	}
-	if _, pattern := g.mux.Handler(r); pattern == "" {
+	if pattern == "" {
 		g.refuse(out, r)
 		return
 	}
@@ -71,6 +74,18 @@ func (g *gate) leave(r *http.Request) {
 	if !probe(r) {
 		<-g.slots
 	}
+}
+
+// entitled refuses whoever has no token for a request. Whoever asks how the node is needs none.
+func (g *gate) entitled(r *http.Request, pattern string) *sup.Problem {
+	if probe(r) {
+		return nil
+	}
+	role, ok := g.roles[pattern]
+	if !ok {
+		role = needed(r.Method)
+	}
+	return g.tokens.check(r, role)
 }
 
 func probe(r *http.Request) bool { return r.URL.Path == "/healthz" || r.URL.Path == "/readyz" }

@@ -76,11 +76,14 @@ func (p problem) GetStatus() int              { return refusalOf(p.Code).status 
 func (p problem) ContentType(_ string) string { return "application/problem+json" }
 func (p problem) Unwrap() error               { return p.Problem }
 
-// GetHeaders makes the problem say when to come again.
+// GetHeaders makes the problem say when to come again, and with what.
 func (p problem) GetHeaders() http.Header {
 	h := http.Header{}
 	if refusalOf(p.Code).again {
 		h.Set("Retry-After", "1")
+	}
+	if p.Code == sup.CodeUnauthorized {
+		h.Set("WWW-Authenticate", `Bearer realm="supnode"`)
 	}
 	return h
 }

@@ -58,7 +58,7 @@ func (c *command) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef("%w; see %s --help", err, cmd.CommandPath())
 	})
-	root.AddCommand(c.start(), c.dev(), c.configGroup(), c.status(), c.nodes(), c.sup(), c.children(), c.events(), c.tls(), c.node(), c.version())
+	root.AddCommand(c.start(), c.dev(), c.configGroup(), c.status(), c.nodes(), c.sup(), c.children(), c.events(), c.tls(), c.tokens(), c.node(), c.version())
 	root.SuggestionsMinimumDistance = 2
 	return root
 }

@@ -76,7 +76,7 @@ func runNode(ctx context.Context, cfg *config.Config, log hclog.Logger, signals 
 	if err != nil {
 		return errors.Join(err, server.Close(0))
 	}
-	handler, err := admin.New(n, admin.Options{Logger: log.Named("admin")})
+	handler, err := admin.New(n, admin.Options{Logger: log.Named("admin"), Tokens: cfg.Admin.Tokens})
 	if err != nil {
 		return errors.Join(err, n.Close(), server.Close(0))
 	}

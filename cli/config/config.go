@@ -1,6 +1,7 @@
 package config
 
 import (
+	"github.com/supnode/supnode/admin"
 	"github.com/supnode/supnode/node"
 )
 
@@ -19,7 +20,8 @@ type Config struct {
 // Admin is the HTTP face.
 type Admin struct {
 	Listen string
-	TLS    *TLS // nil: plain HTTP
+	TLS    *TLS          // nil: plain HTTP
+	Tokens []admin.Token // none: whoever reaches the address may do everything
 }
 
 // TLS are PEM files.

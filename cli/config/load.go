@@ -197,12 +197,26 @@ func (l *loader) admin() *yamlfile.Error {
 		return l.file.Errorf("admin.listen", "admin.listen %s", wrong)
 	}
 	if in.TokensFile != "" {
-		return l.file.Errorf("admin.tokens_file", "admin.tokens_file is not supported by this version: without it, listen on a loopback address only")
-	}
-	if !rpc.IsLoopback(listen) {
-		if !in.Insecure {
-			return l.file.Errorf("admin.listen", "admin.listen %s is not a loopback address, and anyone who reaches it would control the cluster: listen on 127.0.0.1, or say admin.insecure: true for a closed test network", listen)
+		var err error
+		var warnings []string
+		l.out.Admin.Tokens, warnings, err = LoadTokens(l.abs(in.TokensFile))
+		var wrong yamlfile.Errors
+		switch {
+		case errors.As(err, &wrong):
+			at := wrong[0]
+			return l.file.Errorf("admin.tokens_file", "%s:%d:%d: %s", at.File, at.Line, at.Column, at.Message)
+		case err != nil:
+			return l.file.Errorf("admin.tokens_file", "%s", err)
 		}
+		l.out.Warnings = append(l.out.Warnings, warnings...)
+	}
+	switch guarded := len(l.out.Admin.Tokens) > 0; {
+	case rpc.IsLoopback(listen) || (guarded && in.TLS != nil):
+	case guarded:
+		l.warn("admin.listen %s without admin.tls: tokens, args and env can be read on the way", listen)
+	case !in.Insecure:
+		return l.file.Errorf("admin.listen", "admin.listen %s is not a loopback address, and anyone who reaches it would control the cluster: listen on 127.0.0.1, give admin.tokens_file, or say admin.insecure: true for a closed test network", listen)
+	default:
 		l.warn("admin.insecure: anyone who reaches %s can control this cluster and run what exec allows", listen)
 	}
 	if listen == l.out.Node.RPC.Listen {
