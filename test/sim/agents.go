@@ -100,7 +100,7 @@ func (a *agentShell) do(act agent.Action) {
 	case agent.Wake:
 		a.wake++
 		mine := a.wake
-		d := max(0, h.clock.when(act.At)-w.now) + w.between(1, w.plan.Jitter)
+		d := max(0, h.clock.when(act.At)-w.now) + w.late()
 		a.p.post(d, tagWake, sourceTimer, func() {
 			if a.wake == mine {
 				a.step(agent.Tick{})

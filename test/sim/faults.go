@@ -118,6 +118,9 @@ func (w *World) victim() *host {
 
 // length draws how long a fault lasts: shorter than the lease, about as long as it and W, or longer.
 func (w *World) length(ttl int64) int64 {
+	if w.plan.Long > 0 {
+		return w.between(w.plan.Long*8/10, w.plan.Long*11/10)
+	}
 	switch w.rng.IntN(4) {
 	case 0:
 		return w.upTo(ttl / 2)
@@ -144,11 +147,11 @@ func (w *World) gone() (n int) {
 func (w *World) partition(d int64) {
 	inside := map[int]bool{}
 	for _, h := range w.hosts {
-		if w.percent(40) {
+		if w.percent(40) && !(w.plan.Edge && h.voter) {
 			inside[h.i] = true
 		}
 	}
-	if len(inside) == 0 {
+	if len(inside) == 0 && !w.plan.Edge {
 		inside[w.victim().i] = true
 	}
 	w.tell("partition %v for %.3fs", inside, float64(d)/1e9)

@@ -50,7 +50,7 @@ func (g *guardian) renew(s sup.Session, deadline int64) (lapsed bool) {
 	w := g.h.w
 	g.timer++
 	mine := g.timer
-	g.turn(max(w.now, g.h.clock.when(deadline))+w.upTo(w.plan.Jitter), func() {
+	g.turn(max(w.now, g.h.clock.when(deadline))+w.late(), func() {
 		if g.timer == mine {
 			g.ring()
 		}
@@ -73,7 +73,7 @@ func (g *guardian) ring() {
 // killAll kills every command within d.
 func (g *guardian) killAll(d int64) {
 	for _, l := range g.h.living(command) {
-		l.stopping = true
+		l.cancelled, l.stopping = true, true
 		l.kill(g.h.w.upTo(d), sup.ExitKilled)
 	}
 }

@@ -180,7 +180,7 @@ func (l *leadership) do(act leader.Action) {
 		l.wake++
 		mine := l.wake
 		h := l.p.h
-		d := max(0, h.clock.when(act.At)-w.now) + w.between(1, w.plan.Jitter)
+		d := max(0, h.clock.when(act.At)-w.now) + w.late()
 		l.p.post(d, tagWake, sourceTimer, func() {
 			if l.wake == mine {
 				l.event(leader.Tick{})

@@ -22,6 +22,8 @@ type fact struct {
 	newest   sup.Incarnation   // ever born
 	ran      []sup.Incarnation // whose init returned
 	register sup.Incarnation   // the fenced register: the newest incarnation that wrote
+	session  sup.Session       // of the life that ended last
+	fenced   int64             // true time at which a fence ended it; 0 = none did
 	ends     int               // lives that ended by themselves or in their init
 	cleanEnd bool              // the newest life ended normally by itself
 	gone     bool              // its end is acknowledged: nothing of it may live
@@ -109,9 +111,22 @@ func (g *ledger) died(l *life, why sup.ExitReason) {
 			break
 		}
 	}
+	f.fenced, f.session = 0, l.session
+	if l.cancelled && !l.excused {
+		f.fenced = g.w.now
+	}
 	if own := !l.stopping && !l.cancelled && (why == sup.ExitError || why == sup.ExitNormal); own {
 		f.ends++
 		f.cleanEnd = why == sup.ExitNormal && l.inc == f.newest
+	}
+}
+
+// expired notes how close a session that is declared dead by time-out comes to the end of its last fenced life.
+func (g *ledger) expired(s sup.Session) {
+	for _, f := range g.order {
+		if f.fenced > 0 && f.session == s {
+			g.w.stats.closer(g.w.now - f.fenced)
+		}
 	}
 }
 

@@ -6,9 +6,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/supnode/supnode/fsm"
 )
 
-var onlyMutants = flag.Bool("mutants-only", false, "TestMutantsDie without its baseline")
+var (
+	onlyMutants = flag.Bool("mutants-only", false, "TestMutantsDie without its baseline")
+	mutantRate  = flag.Bool("rate", false, "run TestMutantRate")
+)
 
 // Every faults, in the order of their kinds.
 type every map[faultKind]int64
@@ -43,21 +49,28 @@ var mutants = []struct {
 	{"lease_from_answer", rough(every{faultOneWay: 500}, func(p *Plan) { p.Answers, p.Plain = 430*millisecond, 2 }), 150, safety},
 	{"spawn_without_session_check", rough(every{faultPartition: 1500, faultKill: 1500}, func(p *Plan) { p.Stale = 20 }), 60, safety},
 	{"spawn_without_incarnation_check", rough(every{faultBreak: 500}, func(p *Plan) { p.Stale = 10 }), 20, safety},
-	{"stop_does_not_raise_mark", rough(every{faultBreak: 200, faultElect: 900}, func(p *Plan) { p.Stale, p.Delay = 30, 30*millisecond }), 150, safety},
+	{"stop_does_not_raise_mark", rough(every{faultPartition: 600}, func(p *Plan) {
+		p.Stale, p.Long, p.Settings.LeaseTTL, p.Settings.HeartbeatInterval = 50, 1200*millisecond, 3*second, 500*millisecond
+		p.Plain, p.Edge = 3, true
+	}), 150, safety},
 	{"register_before_stopped", rough(every{faultPartition: 1500}, func(p *Plan) { p.GoShare, p.Stubborn = 100, 50 }), 30, safety},
 	{"fence_not_first_on_resume", rough(every{faultPause: 700}, func(p *Plan) { p.GoShare = 100 }), 60, safety},
-	{"register_any_nonce", rough(every{faultPartition: 1200, faultKill: 1500}, func(p *Plan) { p.Stale = 20 }), 150, safety},
+	{"register_any_nonce", rough(every{faultPartition: 1200, faultKill: 800}, func(p *Plan) { p.Stale = 50 }), 150, safety},
 	{"register_with_session", rough(every{faultBreak: 700, faultKill: 1500}, func(p *Plan) { p.Stale = 20 }), 60, safety},
 	// The leader.
 	{"answer_before_commit", rough(nil, nil), 5, safety},
 	{"no_wait", rough(every{faultPartition: 1500, faultBreak: 700}, nil), 20, safety},
-	{"grant_before_commit", rough(every{faultPartition: 1000}, func(p *Plan) { p.Belief, p.Clients = 4*second, 1 }), 150, safety},
+	{"grant_before_commit", rough(every{faultPartition: 1000}, func(p *Plan) { p.Belief, p.Clients = 4*second, 1 }), 300, safety},
 	{"wait_one_short", rough(every{faultPartition: 1000}, func(p *Plan) { p.GoShare, p.Stubborn, p.Jitter = 100, 60, 80*millisecond }), 60, safety},
 	{"no_l3", rough(every{faultElect: 1000, faultPartition: 1500}, nil), 20, safety},
-	{"no_l4", rough(every{faultOneWay: 500, faultPartition: 1000}, func(p *Plan) { p.Commit = 250 * millisecond }), 300, safety},
-	{"grant_any_session+refusals_lost", rough(every{faultOneWay: 500, faultPartition: 1000}, func(p *Plan) { p.Commit = 250 * millisecond }), 300, append([]string{"I4"}, safety...)},
+	{"no_l4", rough(every{faultPartition: 500}, func(p *Plan) {
+		p.Commit, p.Long, p.Plain, p.Edge = 250*millisecond, 1200*millisecond, 3, true
+	}), 300, safety},
+	{"grant_any_session+refusals_lost", rough(every{faultPartition: 500}, func(p *Plan) {
+		p.Commit, p.Long, p.Plain, p.Edge = 250*millisecond, 1200*millisecond, 3, true
+	}), 300, append([]string{"I4"}, safety...)},
 	{"proof_after_restore", rough(every{faultRestore: 2500, faultPartition: 1500}, func(p *Plan) { p.Plain = 2 }), 100, safety},
-	{"smaller_wait", rough(every{faultSetTTL: 600, faultElect: 900, faultPartition: 1000}, nil), 150, safety},
+	{"smaller_wait", rough(every{faultSetTTL: 300, faultElect: 2000, faultPartition: 700}, func(p *Plan) { p.Plain, p.Edge, p.Long = 3, true, 1900*millisecond }), 300, safety},
 	// The core.
 	{"exit_applied_twice", rough(every{faultBreak: 500}, func(p *Plan) { p.Stale, p.Crash = 20, 500*millisecond }), 40, safety},
 	{"terminate_without_tombstone", rough(nil, nil), 5, safety},
@@ -101,6 +114,27 @@ func TestMutantsDie(t *testing.T) {
 	}
 }
 
+// TestMutantRate counts how many of -seeds kill each mutant, to judge a plan: -run TestMutantRate/NAME -rate.
+func TestMutantRate(t *testing.T) {
+	if !*mutantRate {
+		t.Skip("no -rate")
+	}
+	for _, m := range mutants {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			died := 0
+			for seed := uint64(1); seed <= uint64(*seedCount); seed++ {
+				if r := Run(seed, Options{Tune: m.tune, Mutant: m.name}); r.Violation != nil {
+					if invariant, _, _ := strings.Cut(r.Violation.Error(), " "); slices.Contains(m.want, invariant) {
+						died++
+					}
+				}
+			}
+			t.Logf("%s: %d of %d seeds", m.name, died, *seedCount)
+		})
+	}
+}
+
 // TestTuned runs one seed under the plan of -mutant.
 func TestTuned(t *testing.T) {
 	for _, m := range mutants {
@@ -115,5 +149,21 @@ func TestTuned(t *testing.T) {
 				t.Error(r.Violation)
 			}
 		}
+	}
+}
+
+// TestWaitIsTight: the faults come so close to L2's inequality that a W shorter by a few hundredths would be noticed.
+func TestWaitIsTight(t *testing.T) {
+	var seeds []uint64
+	for i := range uint64(80) {
+		seeds = append(seeds, i+1)
+	}
+	stats, _, _ := swarm(t, seeds, Options{Tune: rough(every{faultPartition: 700}, func(p *Plan) {
+		p.Plain, p.Edge, p.GoShare, p.Stubborn, p.Jitter, p.Long = 3, true, 100, 90, p.Settings.Lease().TimerDelay()*98/100, 2*second
+	})}, time.Time{})
+	w := fsm.Lease{TTL: second, H: 100 * millisecond}.Wait()
+	t.Logf("%.1f ms between the last life and the word that it is over, W is %.1f ms", float64(stats.Gap)/1e6, float64(w)/1e6)
+	if stats.Gap == 0 || stats.Gap > w/25 {
+		t.Error("no history comes close")
 	}
 }

@@ -33,6 +33,8 @@ type Plan struct {
 	Jitter    int64 // of timers, at most
 	Skew      bool  // clocks run at the extremes of ρ
 	Lag       int64 // of a follower's apply, at most
+	Long      int64 // how long a stop or a cut lasts, about; 0 = drawn anew each time
+	Edge      bool  // partitions cut off hosts without a replica only
 	Belief    int64 // how long a deposed leader may go on believing, at most
 }
 

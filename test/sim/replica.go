@@ -149,6 +149,9 @@ func (w *World) witness(e fsm.Entry, a fsm.Applied) {
 		switch {
 		case c.NodeDown != nil:
 			w.stats.NodeDowns++
+			if c.NodeDown.Why == "lease expired" {
+				w.ledger.expired(c.NodeDown.Session)
+			}
 			w.tell("index %d: %s down, session %s: %s", a.Index, c.NodeDown.Node, c.NodeDown.Session, c.NodeDown.Why)
 		case c.Register != nil:
 			w.tell("index %d: %s registered, session %s", a.Index, c.Register.Node, a.Results[i].Session)

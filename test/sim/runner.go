@@ -227,11 +227,11 @@ func (r *runner) fenceAll() {
 		}
 	}
 	r.fences++
-	mine, session := r.fences, r.session
-	if g := r.own(); g != nil {
-		g.tell(w.upTo(2*millisecond), func() {
-			g.fences = mine
-			g.killAll(r.fence / 3)
+	mine, session, asked := r.fences, r.session, r.own()
+	if asked != nil {
+		asked.tell(w.upTo(2*millisecond), func() {
+			asked.fences = mine
+			asked.killAll(r.fence / 3)
 		})
 	}
 	second := max(h.clock.when(r.deadline+r.fence/2), w.now+10*millisecond)
@@ -242,7 +242,7 @@ func (r *runner) fenceAll() {
 				l.kill(w.upTo(r.fence/4), sup.ExitKilled)
 			}
 		}
-		if g := r.own(); g != nil && g.fences < mine {
+		if asked != nil && asked.alive && asked.fences < mine {
 			h.killGuardian()
 		}
 	})

@@ -29,11 +29,22 @@ type Result struct {
 type Stats struct {
 	Events, Commits, Elections, Spawns, Acked, Reads  int
 	Lapses, NodeDowns, Moves, Fenced, Exits, Restores int
-	Refused                                           int // writes that the fenced register refused
+	Refused                                           int   // writes that the fenced register refused
+	Gap                                               int64 // ns, the smallest between the last fenced life of a session and the word that it is dead (L2)
 	Faults                                            [faultKinds]int
 }
 
+// closer notes how soon after the end of its last fenced life a session was declared dead by time-out.
+func (s *Stats) closer(gap int64) {
+	if s.Gap == 0 || gap < s.Gap {
+		s.Gap = max(gap, 1)
+	}
+}
+
 func (s *Stats) add(t Stats) {
+	if t.Gap > 0 {
+		s.closer(t.Gap)
+	}
 	s.Events += t.Events
 	s.Commits += t.Commits
 	s.Elections += t.Elections
@@ -190,6 +201,14 @@ func (w *World) upTo(d int64) int64 {
 
 // between draws a span in [lo, hi].
 func (w *World) between(lo, hi int64) int64 { return lo + w.upTo(hi-lo) }
+
+// late draws how late a timer rings: often as late as it may.
+func (w *World) late() int64 {
+	if w.plan.Jitter > 2*millisecond && w.percent(40) {
+		return w.plan.Jitter
+	}
+	return w.between(1, w.plan.Jitter)
+}
 
 // percent is true p times in a hundred.
 func (w *World) percent(p int) bool { return p > 0 && w.rng.IntN(100) < p }
