@@ -14,6 +14,7 @@ import (
 	"github.com/supnode/supnode/cli/client"
 	"github.com/supnode/supnode/cli/eventline"
 	sup "github.com/supnode/supnode/supervisor"
+	"golang.org/x/sys/unix"
 )
 
 // Options of Run.
@@ -97,6 +98,12 @@ func (c *cluster) prepare() (cleanup func() error, err error) {
 			return cleanup, fmt.Errorf("make the directory for the data: %w", err)
 		}
 	}
+	release, err := takeDir(c.Dir)
+	if err != nil {
+		return cleanup, err
+	}
+	remove := cleanup
+	cleanup = func() error { return errors.Join(remove(), release()) }
 	shell, err := filepath.EvalSymlinks("/bin/sh")
 	if err != nil {
 		return cleanup, fmt.Errorf("find the shell for the demo: %w", err)
@@ -111,6 +118,23 @@ func (c *cluster) prepare() (cleanup func() error, err error) {
 		}
 	}
 	return cleanup, nil
+}
+
+// takeDir keeps a second cluster out of a directory: it would write its own config files over those that the first one
+// still starts its nodes from.
+func takeDir(dir string) (release func() error, err error) {
+	d, err := os.Open(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open the directory for the data: %w", err)
+	}
+	if err := unix.Flock(int(d.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		d.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, fmt.Errorf("another supnode dev runs in %s: stop it, or choose another --dir", dir)
+		}
+		return nil, fmt.Errorf("lock the directory for the data: %w", err)
+	}
+	return d.Close, nil
 }
 
 // removeAll removes a directory that processes which have just ended may still be filling.

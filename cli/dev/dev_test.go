@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -246,6 +247,27 @@ func TestADirectoryOfOnesOwnStays(t *testing.T) {
 	}
 	if err := s.end(); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestASecondClusterIsKeptOutOfTheDirectoryOfAnother(t *testing.T) {
+	dir := t.TempDir()
+	s := begin(t, dev.Options{Nodes: 1, Dir: dir, BasePort: freeBase(t, 1)})
+	s.await("supervisor_started")
+	before, err := os.ReadFile(filepath.Join(dir, "n1.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := dev.Options{Nodes: 1, Dir: dir, BasePort: freeBase(t, 1), Executable: "supnode", Out: io.Discard}
+	if err := dev.Run(context.Background(), second); err == nil || !strings.Contains(err.Error(), "another supnode dev runs in "+dir) {
+		t.Errorf("told: %v", err)
+	}
+	after, err := os.ReadFile(filepath.Join(dir, "n1.yaml"))
+	if err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the config file of the first one is another now (%v):\n%s", err, after)
+	}
+	if err := s.end(); err != nil {
+		t.Fatal(err)
 	}
 }
 
