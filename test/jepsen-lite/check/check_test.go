@@ -404,13 +404,17 @@ func TestUnknownOutcomesAreAmbiguous(t *testing.T) {
 	}
 }
 
-func TestABoundMissedOnAMachineThatStoodStillIsAmbiguous(t *testing.T) {
+func TestABoundMissedOnABusyMachineIsAmbiguous(t *testing.T) {
 	h := good()
 	h.Rounds[0].Taken, h.Rounds[0].Stalled = 0, 50*time.Millisecond
 	if r := All(h); !r.OK() || r[4].Ambiguous != 1 {
 		t.Errorf("\n%s%s", r, r.Doubts())
 	}
-	h.Rounds[0].Stalled = 49 * time.Millisecond
+	h.Rounds[0].Stalled, h.Rounds[0].Waited = 0, 0.5
+	if r := All(h); !r.OK() || r[4].Ambiguous != 1 {
+		t.Errorf("\n%s%s", r, r.Doubts())
+	}
+	h.Rounds[0].Stalled, h.Rounds[0].Waited = 49*time.Millisecond, 0.49
 	if All(h).OK() {
 		t.Error("it is excused though every process had its turn")
 	}

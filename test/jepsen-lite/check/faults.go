@@ -50,8 +50,8 @@ func Faults(h *history.History) *Verdict {
 		if a.What == history.Exited {
 			if paused(h, a) {
 				v.ambiguous("%s ended by itself after a pause (%s); its service manager starts it again", a.Node, a.Detail)
-			} else if r, ok := roundOf(h, a.At); ok && stoodStill(h, r) {
-				v.ambiguous("%s ended by itself (%s) on a machine that stood still for %v", a.Node, a.Detail, r.Stalled)
+			} else if r, ok := roundOf(h, a.At); ok && busy(h, r) {
+				v.ambiguous("%s ended by itself (%s) on a busy machine %s", a.Node, a.Detail, load(r))
 			} else {
 				v.violated("%s ended by itself: %s", a.Node, a.Detail)
 			}

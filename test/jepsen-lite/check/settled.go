@@ -3,6 +3,7 @@ package check
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/supnode/supnode/test/jepsen-lite/history"
 )
@@ -79,8 +80,8 @@ func hurry(v *Verdict, h *history.History, r history.Round, name string) {
 
 // late is a missed bound.
 func late(v *Verdict, h *history.History, r history.Round, format string, args ...any) {
-	if stoodStill(h, r) {
-		v.ambiguous(format+", on a machine that stood still for %v", append(args, r.Stalled)...)
+	if busy(h, r) {
+		v.ambiguous("%s, on a busy machine %s", fmt.Sprintf(format, args...), load(r))
 	} else {
 		v.violated(format, args...)
 	}
@@ -89,17 +90,24 @@ func late(v *Verdict, h *history.History, r history.Round, format string, args .
 // upset is something that did not stay as it was. A machine that stood still for T_stall = TTL/3 ends leases by itself.
 func upset(v *Verdict, h *history.History, r history.Round, format string, args ...any) {
 	if r.Stalled >= h.Timing.TTL/3 {
-		v.ambiguous(format+", on a machine that stood still for %v", append(args, r.Stalled)...)
+		v.ambiguous("%s, on a machine that stood still %s", fmt.Sprintf(format, args...), load(r))
 	} else {
 		v.violated(format, args...)
 	}
 }
 
-// stoodStill reports whether the machine kept even the harness waiting for half of Raft's time-out. All bounds hold where
-// every process gets its turn; where it does not, leaders lose their followers, each new one waits for W again, and a node
-// that cannot have its commands killed within F ends itself.
-func stoodStill(h *history.History, r history.Round) bool {
-	return r.Stalled >= h.Timing.RaftTimeout()/2
+// crowded is the share of time in which some process waits for a processor from which on a machine is too busy to be timed.
+const crowded = 0.5
+
+// busy reports whether the machine kept even the harness waiting for half of Raft's time-out, or someone for half of the
+// time. All bounds hold where every process gets its turn; where it does not, leaders lose their followers, each new one
+// waits for W again, and a node that cannot have its commands killed within F ends itself.
+func busy(h *history.History, r history.Round) bool {
+	return r.Stalled >= h.Timing.RaftTimeout()/2 || r.Waited >= crowded
+}
+
+func load(r history.Round) string {
+	return fmt.Sprintf("(stood still for %v, some process waited %.0f %% of the time)", r.Stalled.Round(time.Millisecond), 100*r.Waited)
 }
 
 // dumped compares the cluster's own list with the records of the children.

@@ -46,6 +46,7 @@ type Round struct {
 	FirstEvent   uint64        `json:"first_event"`   // newest event id before the fault
 	LastEvent    uint64        `json:"last_event"`    // and at the end of Quiet
 	Stalled      time.Duration `json:"stalled"`       // the longest time that this machine gave the harness no processor
+	Waited       float64       `json:"waited"`        // the share of the round in which some process was kept waiting for a processor
 	Trouble      string        `json:"trouble"`       // why the round broke off, if it did
 	TakeoverTime time.Duration `json:"takeover_time"` // Taken - Inject
 	RecoveryTime time.Duration `json:"recovery_time"` // Converged - Heal

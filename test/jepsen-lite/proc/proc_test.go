@@ -87,3 +87,13 @@ func TestListenersAndTheirOwner(t *testing.T) {
 		t.Errorf("listening after the close: %v %v", got, err)
 	}
 }
+
+func TestWaitedOnlyRises(t *testing.T) {
+	before, ok := Waited()
+	if !ok {
+		t.Skip("this kernel has no pressure stall information")
+	}
+	if after, ok := Waited(); !ok || after < before {
+		t.Errorf("%v %v after %v", after, ok, before)
+	}
+}

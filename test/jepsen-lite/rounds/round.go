@@ -22,8 +22,8 @@ func (s *Stage) Play(ctx context.Context, f nemesis.Fault) bool {
 	}
 	r.Stalled = s.takeStalled()
 	s.rounds = append(s.rounds, *r)
-	s.Log("   %s of %v: took over in %v, recovered in %v, machine stalled %v, trouble %q", r.Fault, r.Victims, r.TakeoverTime.Round(time.Millisecond),
-		r.RecoveryTime.Round(time.Millisecond), r.Stalled.Round(time.Millisecond), r.Trouble)
+	s.Log("   %s of %v: took over in %v, recovered in %v, machine stalled %v, some process waited %.0f %% of the time, trouble %q", r.Fault, r.Victims, r.TakeoverTime.Round(time.Millisecond),
+		r.RecoveryTime.Round(time.Millisecond), r.Stalled.Round(time.Millisecond), 100*r.Waited, r.Trouble)
 	return err == nil && r.Converged != 0
 }
 
@@ -42,6 +42,8 @@ func (s *Stage) play(ctx context.Context, f nemesis.Fault, r *history.Round) err
 	}
 	r.FirstEvent = p.LastID
 	s.takeStalled()
+	waited, began := processorWaits(), time.Now()
+	defer func() { r.Waited = float64(processorWaits()-waited) / float64(time.Since(began)) }()
 
 	stop, churned := make(chan struct{}), make(chan struct{})
 	go func() { defer close(churned); s.churn(ctx, stop) }()

@@ -39,11 +39,11 @@ func (s *Stage) exactly(wanted []history.Key, above map[history.Key]uint64, but 
 	}
 	var wrong []string
 	for _, k := range wanted {
-		lives := slices.DeleteFunc(running[k], func(l history.Life) bool {
-			return l.Incarnation <= above[k] || slices.Contains(but, l.Node)
-		})
+		lives := slices.DeleteFunc(running[k], func(l history.Life) bool { return slices.Contains(but, l.Node) })
 		if len(lives) != 1 {
 			wrong = append(wrong, fmt.Sprintf("%s runs %d times", k, len(lives)))
+		} else if lives[0].Incarnation <= above[k] {
+			wrong = append(wrong, fmt.Sprintf("%s still runs as incarnation %d", k, lives[0].Incarnation))
 		}
 	}
 	for k, lives := range running {

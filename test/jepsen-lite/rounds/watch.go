@@ -8,6 +8,7 @@ import (
 
 	"github.com/supnode/supnode/test/jepsen-lite/cluster"
 	"github.com/supnode/supnode/test/jepsen-lite/history"
+	"github.com/supnode/supnode/test/jepsen-lite/proc"
 )
 
 // consumer reads the events from the first one on, as long as it lives.
@@ -96,6 +97,12 @@ func (s *Stage) watchTime(ctx context.Context) {
 		s.mu.Unlock()
 		before = now
 	}
+}
+
+// processorWaits is for how long some process has waited for a processor; 0 where the kernel does not tell.
+func processorWaits() time.Duration {
+	d, _ := proc.Waited()
+	return d
 }
 
 func (s *Stage) takeStalled() time.Duration {
