@@ -1,0 +1,355 @@
+package actor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+type phase uint32
+
+const (
+	starting phase = iota // its init has not returned
+	running
+	stopping // no message is taken any more; Terminate follows
+	killed   // nothing more is called
+	over
+)
+
+// cell is one incarnation on this node. It has a goroutine only while there is something to do: the one that finds the
+// mailbox idle starts it. A million of them idle are meant to fit.
+type cell struct {
+	slot    *slot
+	inc     Incarnation
+	server  Server
+	mailbox *Mailbox
+	ctx     Context
+	waiting atomic.Pointer[chain] // who waits for the handler that runs
+	phase   atomic.Uint32         // a phase; written under mu
+
+	mu      sync.Mutex // guards what follows
+	busy    bool       // a goroutine works on it
+	in      []envelope
+	serving *call // which a handler has begun
+	more    *more
+}
+
+// envelope is a message in a mailbox.
+type envelope struct {
+	Message
+	call *call // nil = cast
+}
+
+// more is what most cells at rest do without.
+type more struct {
+	done, gone chan struct{} // of Context.Done and of Terminate's; made when asked for
+	exit       Exit
+	cause      error
+	deadline   time.Time   // of the init
+	timer      *time.Timer // kills at the end of a shutdown timeout; before, ends the init
+	killAt     time.Time   // of a stopping one; zero = never
+	killed     time.Time   // since when it is to be gone
+}
+
+// extra is c.more; mu is held.
+func (c *cell) extra() *more {
+	if c.more == nil {
+		c.more = &more{}
+	}
+	return c.more
+}
+
+func (c *cell) is(p phase) bool { return c.phase.Load() == uint32(p) }
+
+// post queues a message.
+func (c *cell) post(e envelope) error {
+	c.mu.Lock()
+	if !c.is(running) {
+		c.mu.Unlock()
+		return errEnded
+	}
+	if len(c.in) >= c.mailbox.Size {
+		if c.mailbox.Policy == RefuseNew {
+			c.mu.Unlock()
+			return ErrBusy
+		}
+		c.slot.sys.drop(c.in[0], ErrBusy)
+		copy(c.in, c.in[1:])
+		c.in = c.in[:len(c.in)-1]
+	}
+	if c.in == nil {
+		c.in = c.slot.sys.buffers.get()
+	}
+	c.in = append(c.in, e)
+	start := !c.busy
+	c.busy = true
+	c.mu.Unlock()
+	if start {
+		go c.work()
+	}
+	return nil
+}
+
+// work is the goroutine of a cell. Should the behavior's code end it, the incarnation ends with it.
+func (c *cell) work() {
+	returned := false
+	defer func() {
+		if !returned {
+			c.exited()
+		}
+	}()
+	c.batches()
+	returned = true
+}
+
+// batches takes what has come until the mailbox is empty or the incarnation is to end. Between batches the two slices
+// change places; an idle actor keeps neither.
+func (c *cell) batches() {
+	var spare []envelope
+	for {
+		c.mu.Lock()
+		if !c.is(running) {
+			c.mu.Unlock()
+			c.finish()
+			return
+		}
+		batch := c.in
+		if len(batch) == 0 {
+			in := c.in
+			c.in, c.busy = nil, false
+			c.mu.Unlock()
+			c.slot.sys.buffers.put(in)
+			c.slot.sys.buffers.put(spare)
+			return
+		}
+		c.in = spare
+		c.mu.Unlock()
+		done := c.handle(batch)
+		c.slot.sys.dropAll(batch[done:])
+		clear(batch)
+		spare = batch[:0]
+	}
+}
+
+// handle gives the messages of a batch to the server, and says how many it took before the incarnation had to end.
+func (c *cell) handle(batch []envelope) (done int) {
+	defer func() {
+		if v := recover(); v != nil {
+			c.panicked(v, batch[done].Type())
+			done++
+		}
+	}()
+	open := c.slot.sys.o.Open
+	for done < len(batch) {
+		if !c.is(running) {
+			return done
+		}
+		if open != nil && !open() { // A2
+			c.kill("the lease of its node is over")
+			return done
+		}
+		e := &batch[done]
+		if e.call != nil {
+			c.serve(e)
+		} else if err := c.server.HandleCast(&c.ctx, e.Message); err != nil {
+			c.castFailed(e, err)
+		}
+		done++
+	}
+	return done
+}
+
+func (c *cell) castFailed(e *envelope, err error) {
+	if errors.Is(err, ErrUnhandled) {
+		c.slot.sys.unhandled(c, e.Type())
+		return
+	}
+	c.leave(Error, fmt.Sprintf("%s: %s", e.Type(), err))
+}
+
+// serve answers a call.
+func (c *cell) serve(e *envelope) {
+	k := e.call
+	c.mu.Lock()
+	if !c.is(running) || !k.begin() {
+		c.mu.Unlock()
+		k.refuse(errUndelivered) // unless its caller has given up
+		return
+	}
+	c.serving = k
+	c.mu.Unlock()
+	nested := k.chain != nil
+	if nested {
+		c.waiting.Store(k.chain)
+	}
+	reply, err := c.server.HandleCall(&c.ctx, e.Message)
+	if err != nil && errors.Is(err, ErrUnhandled) {
+		err = &MessageError{c.slot.sys.o.Node, c.slot.key, e.Type(), err}
+	}
+	if nested {
+		c.waiting.Store(nil)
+	}
+	if k := c.served(); k != nil {
+		if open := c.slot.sys.o.Open; open != nil && !open() { // A2
+			reply, err = nil, ErrOutcomeUnknown
+		}
+		k.answer(reply, err)
+	}
+}
+
+// served is the call that a handler has worked on; nil when it is answered already.
+func (c *cell) served() *call {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k := c.serving
+	c.serving = nil
+	return k
+}
+
+// panicked ends the incarnation because its code panicked, and tells the caller.
+func (c *cell) panicked(v any, typ string) {
+	value, stack := fmt.Sprint(v), stackOfPanic()
+	k := c.served()
+	c.waiting.Store(nil)
+	c.leave(Error, fmt.Sprintf("panic at %s: %s\n%s", typ, value, stack))
+	if k != nil {
+		k.answer(nil, &PanicError{c.slot.key, typ, value, stack})
+	}
+}
+
+// leave has the incarnation end for a reason of its own, after the handler of now.
+func (c *cell) leave(r Reason, detail string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch phase(c.phase.Load()) {
+	case starting, running:
+	case stopping:
+		if r == Error && c.more.exit.Reason != Error { // a panic on the way out
+			c.more.exit.Reason, c.more.exit.Detail = r, detail
+		}
+		return
+	default:
+		return
+	}
+	c.end(stopping, r, detail, context.Canceled)
+}
+
+// stop asks the incarnation to stop, and kills it after timeout: 0 at once, negative never. Of two stops the nearer end
+// counts.
+func (c *cell) stop(timeout time.Duration) {
+	if timeout == 0 {
+		c.kill("stopped at once")
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p := phase(c.phase.Load()); p == starting || p == running {
+		c.end(stopping, Shutdown, "", context.Canceled)
+	} else if p != stopping {
+		return
+	}
+	if timeout < 0 {
+		return
+	}
+	m, at := c.more, time.Now().Add(timeout)
+	if !m.killAt.IsZero() && !at.Before(m.killAt) {
+		return
+	}
+	m.killAt = at
+	if m.timer != nil {
+		m.timer.Stop()
+	}
+	m.timer = time.AfterFunc(timeout, func() { c.kill(fmt.Sprintf("did not stop within %s", timeout)) })
+}
+
+// kill ends the incarnation without Terminate. A handler that runs cannot be ended: its context is, and until it returns
+// the incarnation is not over (S14).
+func (c *cell) kill(why string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if phase(c.phase.Load()) >= killed {
+		return
+	}
+	c.end(killed, Killed, why, context.Canceled)
+	if k := c.serving; k != nil {
+		c.serving = nil
+		k.answer(nil, ErrOutcomeUnknown)
+	}
+}
+
+// end moves a living incarnation on to stopping or killed: from here on nobody finds it. mu is held.
+func (c *cell) end(p phase, r Reason, detail string, cause error) {
+	m := c.extra()
+	c.slot.cell.CompareAndSwap(c, nil)
+	initing := c.is(starting) || m.exit.InitFailed
+	if m.exit.Reason != Error {
+		m.exit = Exit{Reason: r, Detail: detail, InitFailed: initing}
+	}
+	if m.cause == nil {
+		m.cause = cause
+	}
+	c.phase.Store(uint32(p))
+	closeOnce(&m.done)
+	if p == killed {
+		m.killed = time.Now()
+		closeOnce(&m.gone)
+	}
+	if m.timer != nil {
+		m.timer.Stop()
+		m.timer = nil
+	}
+	if !c.busy {
+		c.busy = true
+		go c.work()
+	}
+}
+
+var closedChannel = func() chan struct{} { ch := make(chan struct{}); close(ch); return ch }()
+
+// closeOnce closes a channel that may not exist yet.
+func closeOnce(ch *chan struct{}) {
+	if *ch == nil {
+		*ch = closedChannel
+	} else if *ch != closedChannel {
+		close(*ch)
+		*ch = closedChannel
+	}
+}
+
+func (c *cell) done(final bool) <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	m := c.extra()
+	ch := &m.done
+	if final {
+		ch = &m.gone
+	}
+	if *ch == nil {
+		*ch = make(chan struct{})
+	}
+	return *ch
+}
+
+func (c *cell) cause() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if m := c.extra(); m.cause != nil {
+		return m.cause
+	}
+	return context.Canceled
+}
+
+func (c *cell) initDeadline() (time.Time, bool) {
+	if !c.is(starting) {
+		return time.Time{}, false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.more == nil || !c.is(starting) {
+		return time.Time{}, false
+	}
+	return c.more.deadline, !c.more.deadline.IsZero()
+}
