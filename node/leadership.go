@@ -73,7 +73,7 @@ func (n *Node) reign(ctx context.Context) {
 		}
 		n.log.Warn("leadership given up", "why", err)
 		n.handOverLeadership(ctx)
-		if errors.Is(err, errHangs) && ctx.Err() == nil && n.raft.State() == raft.Leader {
+		if n.mustEnd(err) && ctx.Err() == nil {
 			n.cfg.Exit(err.Error())
 			return
 		}
@@ -82,6 +82,12 @@ func (n *Node) reign(ctx context.Context) {
 		case <-time.After(time.Duration(n.cfg.settings().Lease().RaftTimeout())):
 		}
 	}
+}
+
+// mustEnd reports whether a reign's end is the process's (L6): its log hangs, and still nobody else leads. Raft itself ends the
+// leadership of one that has merely lost its majority. A single server goes on: nobody would do better.
+func (n *Node) mustEnd(err error) bool {
+	return (errors.Is(err, errHangs) || errors.Is(err, leader.ErrStalled)) && len(n.cfg.Servers) > 1 && n.raft.State() == raft.Leader
 }
 
 // leadOnce commits the barrier and runs the leader's machine.
@@ -122,9 +128,6 @@ func (n *Node) leadOnce(ctx context.Context) error {
 	defer n.lead.Store(nil)
 	n.log.Info("leading", "term", term)
 	err = lead.driver.Run(ctx)
-	if errors.Is(err, leader.ErrStalled) && len(n.cfg.Servers) > 1 {
-		n.cfg.Exit(err.Error()) // L6; a single server has nobody who would do better
-	}
 	return err
 }
 
