@@ -184,8 +184,6 @@ func TestGoal_G7_IdleActor(t *testing.T) {
 		if err := s.Spawn(actor.Spec{Key: k, Incarnation: 1, Behavior: "bench", InitTimeout: time.Minute}); err != nil {
 			t.Fatal(err)
 		}
-	}
-	for i := range n {
 		if _, err := settle.Call(context.Background(), s.Ref("s", fmt.Sprint("w", i)), struct{}{}); err != nil {
 			t.Fatal(err)
 		}

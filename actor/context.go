@@ -9,9 +9,11 @@ import (
 // killed, or fenced by the end of its node's lease; in Terminate, only once it is killed; in Init, also at the init timeout.
 // Pass it, or a context made from it, to the calls that the handler makes. It is valid as long as the incarnation.
 type Context struct {
-	cell  *cell
-	final bool // of Terminate
+	cell *cell
 }
+
+// final reports whether c is Terminate's: the only one that is not part of its cell.
+func (c *Context) final() bool { return c != &c.cell.ctx }
 
 type contextKey struct{}
 
@@ -43,12 +45,12 @@ func (c *Context) Stop(err error) {
 }
 
 // Done implements context.Context.
-func (c *Context) Done() <-chan struct{} { return c.cell.done(c.final) }
+func (c *Context) Done() <-chan struct{} { return c.cell.done(c.final()) }
 
 // Err implements context.Context.
 func (c *Context) Err() error {
 	p := phase(c.cell.phase.Load())
-	if p < stopping || (c.final && p < killed) {
+	if p < stopping || (c.final() && p < killed) {
 		return nil
 	}
 	return c.cell.cause()

@@ -129,7 +129,7 @@ func (c *cell) callTerminate(reason Reason) {
 			c.leave(Error, fmt.Sprintf("panic in terminate: %v\n%s", v, stackOfPanic()))
 		}
 	}()
-	c.server.Terminate(&Context{cell: c, final: true}, reason)
+	c.server.Terminate(&Context{cell: c}, reason)
 }
 
 // maxFrames bounds the stack of a panic.
