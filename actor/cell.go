@@ -293,17 +293,29 @@ func (c *cell) end(p phase, r Reason, detail string, cause error) {
 	}
 	c.phase.Store(uint32(p))
 	closeOnce(&m.done)
-	if p == killed {
-		m.killed = time.Now()
-		closeOnce(&m.gone)
-	}
 	if m.timer != nil {
 		m.timer.Stop()
 		m.timer = nil
 	}
+	if p == killed {
+		closeOnce(&m.gone)
+		c.overdue()
+	}
 	if !c.busy {
 		c.busy = true
 		go c.work()
+	}
+}
+
+// overdue notes that the incarnation is to be gone by now. mu is held.
+func (c *cell) overdue() {
+	c.more.killed = time.Now()
+	if w := c.slot.sys.o.Watch; w != nil && c.busy {
+		c.more.timer = time.AfterFunc(HangAfter, func() {
+			if !c.is(over) {
+				w.Hanging(c.slot.key, c.inc)
+			}
+		})
 	}
 }
 

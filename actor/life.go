@@ -94,7 +94,7 @@ func (c *cell) initTimeout(limit time.Duration) {
 	defer c.mu.Unlock()
 	if c.is(starting) {
 		c.end(stopping, Error, fmt.Sprintf("init did not return within %s", limit), context.DeadlineExceeded)
-		c.more.killed = time.Now() // it is to be gone
+		c.overdue()
 	}
 }
 

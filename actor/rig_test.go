@@ -58,6 +58,12 @@ func (w *watch) Unhandled(k actor.Key, typ string) {
 	w.add(fmt.Sprintf("unhandled %s %s", k.Child, typ))
 }
 
+func (w *watch) Hanging(k actor.Key, inc actor.Incarnation) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.add(fmt.Sprintf("hanging %s %d", k.Child, inc))
+}
+
 // wait waits until something was told; a test that waits in vain is ended by its own timeout.
 func (w *watch) wait(what string) {
 	w.mu.Lock()

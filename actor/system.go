@@ -37,7 +37,12 @@ type Watch interface {
 	Ended(Exit)
 	// Unhandled: a cast came that the behavior has no handler for.
 	Unhandled(Key, string)
+	// Hanging: an incarnation was to be gone for HangAfter, and its code has not returned (S14). Ended follows if it ever does.
+	Hanging(Key, Incarnation)
 }
+
+// HangAfter is how long the code of an incarnation that is killed, or whose init timed out, may go on before that is told.
+const HangAfter = time.Second
 
 // Router carries messages to children elsewhere. Order from one goroutine to one incarnation is to be kept (S42), a call
 // carried out at most once (S41).
@@ -296,22 +301,21 @@ func (s *System) forget(k Key) {
 	}
 }
 
-// publish lets an incarnation be found. Its watcher hears of it before its first message is handled.
+// publish lets an incarnation be found, and tells its watcher. Its messages wait until its goroutine returns from here.
 func (s *System) publish(c *cell) {
+	s.mu.Lock()
+	c.mu.Lock()
+	if c.is(running) { // otherwise it was stopped meanwhile, and is not to be found any more
+		c.slot.cell.Store(c)
+		if ch := s.wakes[c.slot]; ch != nil {
+			close(ch)
+			delete(s.wakes, c.slot)
+		}
+	}
+	c.mu.Unlock()
+	s.mu.Unlock()
 	if s.o.Watch != nil {
 		s.o.Watch.Started(c.slot.key, c.inc)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.is(running) {
-		return // stopped meanwhile: not to be found any more
-	}
-	c.slot.cell.Store(c)
-	if ch := s.wakes[c.slot]; ch != nil {
-		close(ch)
-		delete(s.wakes, c.slot)
 	}
 }
 
