@@ -74,9 +74,11 @@ func newAPI(n Node, o Options) (*api, *gate, error) {
 	})
 	mux.HandleFunc("GET /healthz", healthz)
 	mux.HandleFunc("GET /readyz", a.readyz)
+	m := newMetrics()
+	mux.Handle("GET /metrics", m.handler(n.Metrics()))
 	return a, &gate{
 		node: n, mux: mux, origin: http.NewCrossOriginProtection(), slots: make(chan struct{}, MaxInFlight),
-		tokens: tokensOf(o.Tokens), roles: a.roles,
+		tokens: tokensOf(o.Tokens), roles: a.roles, metrics: m,
 	}, nil
 }
 

@@ -26,22 +26,28 @@ type gate struct {
 	slots  chan struct{} // one taken for each request that is served
 	tokens tokens
 	roles  map[string]Role // by the mux's pattern
+
+	metrics *metrics
 }
 
 func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	began := time.Now()
+	_, pattern := g.mux.Handler(r)
+	out := &answer{ResponseWriter: w, node: g.node}
+	defer func() { g.metrics.answered(pattern, out, time.Since(began)) }()
 	if !g.enter(r) {
-		writeProblem(w, &sup.Problem{Code: sup.CodeBusy, Bound: MaxInFlight,
+		writeProblem(out, &sup.Problem{Code: sup.CodeBusy, Bound: MaxInFlight,
 			Detail: fmt.Sprintf("%d requests are being served by this node already", MaxInFlight)})
 		return
 	}
 	defer g.leave(r)
-	out := &answer{ResponseWriter: w, node: g.node}
+	g.metrics.inFlight.Inc()
+	defer g.metrics.inFlight.Dec()
 	out.begin()
 	if p := g.stranger(r); p != nil {
 		writeProblem(out, p)
 		return
 	}
-	_, pattern := g.mux.Handler(r)
 	if p := g.entitled(r, pattern); p != nil {
 		writeProblem(out, p)
 		return
@@ -144,6 +150,7 @@ type answer struct {
 	http.ResponseWriter
 	node  Node
 	begun bool
+	code  int // 0 = nothing was answered
 }
 
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
@@ -155,7 +162,7 @@ func (a *answer) begin() {
 
 func (a *answer) WriteHeader(status int) {
 	if !a.begun {
-		a.begun = true
+		a.begun, a.code = true, status
 		if s := a.node.Status(); s.Leader != "" && s.Leader != s.Node {
 			a.Header().Set("X-Supnode-Leader", string(s.Leader))
 		}

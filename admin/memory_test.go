@@ -11,6 +11,7 @@ import (
 
 	"github.com/fxamacker/cbor/v2"
 	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/supnode/supnode/fsm"
 	"github.com/supnode/supnode/node"
 	sup "github.com/supnode/supnode/supervisor"
@@ -115,6 +116,8 @@ func (m *memory) crash(sup_ sup.Name, child sup.ChildID) {
 	m.apply(fsm.Command{Report: &fsm.Report{Key: c.Key, Inc: c.Inc, Kind: fsm.ReportEnded, Reason: sup.ExitError, Detail: "exit status 3"}})
 	m.settle()
 }
+
+func (m *memory) Metrics() prometheus.Gatherer { return prometheus.NewRegistry() }
 
 func (m *memory) Name() sup.NodeName { return "n1" }
 

@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/supnode/supnode/fsm"
 	"github.com/supnode/supnode/node"
 	sup "github.com/supnode/supnode/supervisor"
@@ -17,4 +18,6 @@ type Node interface {
 	Read(ctx context.Context, q node.Query) (node.Answer, error)
 	Status() node.Status
 	Ready() node.Ready
+	// Metrics are the node's own; this package adds those of its requests.
+	Metrics() prometheus.Gatherer
 }

@@ -68,17 +68,25 @@ func startReal(t *testing.T, servers, running int) (*face, []*node.Node) {
 	return &face{t: t, handler: h}, nodes
 }
 
+func (f *face) eventually(what string, ok func() bool) {
+	f.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			f.t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+func (f *face) untilReady() {
+	f.t.Helper()
+	f.eventually("the node to be ready", func() bool { return f.ask(http.MethodGet, "/readyz", "").Code == http.StatusOK })
+}
+
 // TestARealNodeThroughItsFace takes a supervisor with real commands through its life.
 func TestARealNodeThroughItsFace(t *testing.T) {
 	f, _ := startReal(t, 1, 1)
 	// A supervisor can be started as soon as there is a leader; a child as soon as the node has its lease.
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		if w := f.ask(http.MethodGet, "/readyz", ""); w.Code == http.StatusOK {
-			break
-		} else if time.Now().After(deadline) {
-			t.Fatalf("not ready: %s", w.Body)
-		}
-	}
+	f.untilReady()
 	const sleeper = `{"id": "w1", "behavior": "exec", "args": [{"command": "/bin/sleep", "args": ["1000"]}]}`
 	s := f.must(http.StatusCreated, http.MethodPost, "/v1/supervisors", `{"name": "pool", "children": [`+sleeper+`]}`, "Idempotency-Key: k1")
 	if s["status"] != "running" || s["children_by_node"].(map[string]any)["n1"] != 1.0 {

@@ -66,6 +66,7 @@ func (n *Node) startAgent() error {
 		},
 		Clock: n.clock, Connector: connector{n}, Remember: n.id.SetGen, Exit: n.cfg.Exit, Logger: n.log.Named("agent"),
 	})
+	n.useBehaviors()
 	if !n.cfg.Exec.Enabled {
 		return nil
 	}
@@ -77,6 +78,7 @@ func (n *Node) startAgent() error {
 		return fmt.Errorf("start the guardian of commands: %w", err)
 	}
 	n.guard = nil // the runner's now
+	n.exec = exec
 	n.agent.Use(exec, "exec")
 	return nil
 }

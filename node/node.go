@@ -10,6 +10,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
+	"github.com/supnode/supnode/actor"
 	"github.com/supnode/supnode/fsm"
 	"github.com/supnode/supnode/node/agent"
 	"github.com/supnode/supnode/node/agent/guardian"
@@ -22,13 +23,15 @@ import (
 
 // Node is one running member of a cluster: a server (Raft voter) or an agent. Every node runs children and answers requests.
 type Node struct {
-	cfg   Config
-	log   hclog.Logger
-	clock *clock.BootClock
-	id    *identity.Identity
-	guard *guardian.Lock // until the guardian has it
-	port  *rpc.Port
-	agent *agent.Driver
+	cfg    Config
+	log    hclog.Logger
+	clock  *clock.BootClock
+	id     *identity.Identity
+	guard  *guardian.Lock // until the guardian has it
+	port   *rpc.Port
+	agent  *agent.Driver
+	actors *actor.System
+	exec   *guardian.Runner // nil where exec is not enabled
 
 	// Of a server; nil on a plain agent.
 	fsm    *fsm.FSM
@@ -42,6 +45,7 @@ type Node struct {
 	known   atomic.Pointer[leaderAddr] // the leader that the agent's stream last found
 	waiters waiters
 	events  watch
+	metrics *metrics
 
 	joined    chan struct{} // closed when a server's Raft runs
 	closing   chan struct{} // closed when the node begins to stop
@@ -63,6 +67,7 @@ func Start(ctx context.Context, cfg Config) (_ *Node, err error) {
 		cfg: cfg, log: cfg.Logger.With("node", string(cfg.Name)),
 		joined: make(chan struct{}), closing: make(chan struct{}), ended: make(chan struct{}),
 	}
+	n.metrics = newMetrics(n)
 	defer func() {
 		if err != nil {
 			n.release()
@@ -102,6 +107,7 @@ func Start(ctx context.Context, cfg Config) (_ *Node, err error) {
 	n.cancel = cancel
 	if cfg.voter() {
 		n.tasks.Go(func() { n.followLeadership(run) })
+		n.tasks.Go(func() { n.measure(run) })
 	}
 	n.tasks.Go(func() { n.runAgent(run) })
 	n.tasks.Go(func() { n.startManifests(run) })

@@ -121,7 +121,8 @@ type future struct{ raft.ApplyFuture }
 
 // propose appends an entry. Raft's time-out covers enqueueing only; a stalled log makes the proposer wait T_stall at most.
 func (n *Node) propose(entry []byte) leader.Future {
-	return future{n.raft.Apply(entry, n.stall())}
+	since := time.Now()
+	return timed{future{n.raft.Apply(entry, n.stall())}, n.metrics, since}
 }
 
 // Wait returns what the state machine did with the entry. Raft ends every future when its leadership ends; ctx ends the

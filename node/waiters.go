@@ -41,6 +41,13 @@ func (w *waiters) remove(key string, ch chan *Outcome) {
 	}
 }
 
+// count is how many requests are waited for.
+func (w *waiters) count() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.m)
+}
+
 // complete hands out outcomes; it does not block.
 func (w *waiters) complete(done []fsm.Completion) {
 	if len(done) == 0 {

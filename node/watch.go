@@ -40,7 +40,7 @@ func (w *watch) tell(newest uint64) {
 	}
 }
 
-// after is closed at the next event, or nil when there is one after since already.
+// after is closed at the next event after since, or nil when there is one already.
 func (w *watch) after(since uint64) <-chan struct{} {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -51,6 +51,20 @@ func (w *watch) after(since uint64) <-chan struct{} {
 		w.moved = make(chan struct{})
 	}
 	return w.moved
+}
+
+// last is the id of the newest event.
+func (w *watch) last() uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.newest
+}
+
+// count is how many wait.
+func (w *watch) count() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.waiting
 }
 
 // enter takes one of the places of those who wait.

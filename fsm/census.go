@@ -1,0 +1,27 @@
+package fsm
+
+import sup "github.com/supnode/supnode/supervisor"
+
+// Census is what there is, by status. The maps have an entry for every status that anything is in.
+type Census struct {
+	Children    map[sup.Status]int
+	Supervisors map[sup.Status]int
+	Nodes       map[NodeStatus]int
+}
+
+// Census counts everything; it looks at each child once.
+func (s *State) Census() Census {
+	c := Census{Children: map[sup.Status]int{}, Supervisors: map[sup.Status]int{}, Nodes: map[NodeStatus]int{}}
+	for v := range s.Supervisors() {
+		c.Supervisors[v.Status]++
+		for _, child := range s.trees.get(v.Name).from(0) {
+			if child != nil {
+				c.Children[child.Status(s.clock)]++
+			}
+		}
+	}
+	for n := range s.Nodes() {
+		c.Nodes[n.Status]++
+	}
+	return c
+}

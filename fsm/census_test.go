@@ -1,0 +1,33 @@
+package fsm
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	sup "github.com/supnode/supnode/supervisor"
+)
+
+// The census says what counting the views says.
+func TestCensusAgreesWithTheViews(t *testing.T) {
+	w := newWorld(t)
+	w.register("n1", "exec")
+	w.apply(Command{StartSupervisor: &StartSupervisor{Spec: spec("pool", child("w1", sup.Permanent), child("w2", sup.Temporary)), Home: "n1"}})
+	w.settle()
+	third := child("w3", sup.Permanent)
+	w.ask(Command{StartChild: &StartChild{Supervisor: "pool", Spec: &third}})
+	s := w.s
+	want := map[string]int{}
+	for v := range s.Supervisors() {
+		infos, _ := s.Children(v.Name, "", 1<<20, nil)
+		for _, i := range infos {
+			want[string(i.Status)]++
+		}
+	}
+	got := map[string]int{}
+	for status, n := range s.Census().Children {
+		got[string(status)] = n
+	}
+	if diff := cmp.Diff(want, got); diff != "" || len(want) == 0 {
+		t.Error(diff)
+	}
+}
