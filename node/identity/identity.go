@@ -140,6 +140,9 @@ func lock(dir string, wait time.Duration) (*bbolt.DB, error) {
 	if wait < 0 {
 		wait = 1 // bbolt: 0 = for ever
 	}
+	if err := store.Whole(path, 50*time.Millisecond); err != nil { // one that is locked is in use, so it is whole
+		return nil, err
+	}
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: wait})
 	switch {
 	case err == nil:

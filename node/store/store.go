@@ -88,6 +88,9 @@ func Open(o Options) (*Store, error) {
 // openLog opens raft.db. Each write is on disk before it is acknowledged. The free list is rebuilt at the start
 // rather than written with every entry.
 func openLog(path string) (Log, error) {
+	if err := Whole(path, lockWait); err != nil {
+		return nil, err
+	}
 	b, err := raftboltdb.New(raftboltdb.Options{Path: path, BoltOptions: &bbolt.Options{
 		Timeout: lockWait, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType,
 	}})
