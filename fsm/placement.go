@@ -3,6 +3,7 @@ package fsm
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	sup "github.com/supnode/supnode/supervisor"
 )
@@ -61,7 +62,7 @@ func (s *State) unplaced(u Unplaceable) {
 	p.Supervisor, p.Child = u.Key.Supervisor, u.Key.Child
 	reason := pendingReason(&p)
 	if p.Detail == "" {
-		p.Detail = "no node can take it now: " + reason
+		p.Detail = "no node can take it now: " + strings.TrimPrefix(reason, string(p.Code)+": ")
 	}
 	if !c.Started() {
 		s.startFails(t, c, &p)
