@@ -159,6 +159,11 @@ func (m *Machine) survey(t target, k class) *choice {
 		}
 		reasons = append(reasons, sup.NodeReason{Node: n.Name, Reason: why})
 	}
+	if settled := m.start + 2*m.st.Lease().H; silent && len(c.eligible) > 0 && k.pin == "" && m.now < settled {
+		// A new leader hears of the nodes one after another: the first that comes is not given everything.
+		m.placer.againAt = min(m.placer.againAt, settled)
+		return &choice{}
+	}
 	pinLive := false
 	if n := m.st.Node(k.pin); n != nil {
 		pinLive = n.Live()
@@ -175,11 +180,11 @@ func (m *Machine) survey(t target, k class) *choice {
 			c.problem.Detail = fmt.Sprintf("node %s has no behavior %q", k.pin, k.behavior)
 		}
 	default:
-		c.problem = &sup.Problem{Code: sup.CodeNoAvailableNode, Reasons: reasons, Detail: "no node can take it"}
-		if len(reasons) > maxReasons {
-			c.problem.Reasons = reasons[:maxReasons]
-			c.problem.Detail = fmt.Sprintf("no node can take it; %d of %d reasons are listed", maxReasons, len(reasons))
+		if k.pin != "" && m.st.Node(k.pin) == nil {
+			reasons = append(reasons, sup.NodeReason{Node: k.pin, Reason: "the child is pinned to it, and no node of this name has ever joined"})
+			slices.SortFunc(reasons, func(a, b sup.NodeReason) int { return strings.Compare(string(a.Node), string(b.Node)) })
 		}
+		c.problem = &sup.Problem{Code: sup.CodeNoAvailableNode, Reasons: reasons[:min(len(reasons), maxReasons)]}
 	}
 	c.words = words(c.problem)
 	return c
