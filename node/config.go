@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/supnode/supnode/actor"
 	"github.com/supnode/supnode/fsm"
 	"github.com/supnode/supnode/rpc"
 	sup "github.com/supnode/supnode/supervisor"
@@ -45,6 +46,10 @@ type Config struct {
 	RPC   RPCConfig
 	Admin string // the admin address that is announced to other nodes; empty = none
 	Exec  ExecConfig
+
+	// Behaviors are the Go behaviors that this node can run and announces; nil = none. Those that are registered after Start
+	// are not announced.
+	Behaviors *actor.Registry
 
 	Manifests []sup.Spec // created once in the cluster's life
 	Logger    hclog.Logger
@@ -158,6 +163,14 @@ func (c Config) Validate() error {
 			if !rpc.IsLoopback(s.Addr) {
 				return wrong("rpc.advertise", "%s reaches this host alone, but cluster.servers[%d] is at %s: give the address at which other hosts reach this node",
 					c.RPC.Advertise, i, s.Addr)
+			}
+		}
+	}
+	if !c.voter() {
+		for i, s := range c.Servers {
+			if s.Addr == c.RPC.Listen || s.Addr == c.RPC.Advertise {
+				return wrong("node.name", "%q is not among cluster.servers, but the node port %s is that of cluster.servers[%d], %q: one of the two names is mistyped",
+					c.Name, s.Addr, i, s.Name)
 			}
 		}
 	}

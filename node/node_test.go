@@ -224,6 +224,9 @@ func TestEveryNodeAnswers(t *testing.T) {
 		if _, err := n.Read(ctx, node.Query{Kind: node.QueryChild, Supervisor: "pool", Child: "none"}); code(err) != sup.CodeChildNotFound {
 			t.Errorf("%s: %v, want child_not_found", name, err)
 		}
+		if _, err := n.Read(ctx, node.Query{Kind: node.QueryChildren, Supervisor: "pool", After: "w1"}); code(err) != sup.CodeInvalidSpec {
+			t.Errorf("%s: a cursor that is none: %v, want invalid_spec", name, err)
+		}
 	}
 	if len(on) != 4 {
 		t.Errorf("round_robin used the nodes %v, want all four", on)
@@ -502,5 +505,34 @@ func TestManifestsStartOnce(t *testing.T) {
 	}
 	if s := status(); s != sup.StatusStopped {
 		t.Errorf("after a stop and a restart of the node it is %q", s)
+	}
+}
+
+// Another list of servers in the file of a cluster that lives is refused, and both are named; so is a server's address
+// under a name that is none of theirs.
+func TestMistakesInServersAreRefused(t *testing.T) {
+	c := newCluster(t, 3, 0, nil)
+	c.start("n1", "n2", "n3")
+	c.ready()
+	c.stop("n1")
+	fewer := c.configs["n1"]
+	fewer.Servers = fewer.Servers[:1]
+	mistyped := c.configs["n1"]
+	mistyped.Name, mistyped.DataDir = "m1", mistyped.DataDir+"-new"
+	for _, wrong := range []struct {
+		cfg  node.Config
+		want []string
+	}{{fewer, []string{"cluster.servers", "n2", "n3"}}, {mistyped, []string{"node.name", "m1", "n1"}}} {
+		n, err := node.Start(bounded(t, 10*time.Second), wrong.cfg)
+		if err == nil {
+			n.Close()
+			t.Errorf("started in spite of a wrong %s", wrong.want[0])
+			continue
+		}
+		for _, w := range wrong.want {
+			if !strings.Contains(err.Error(), w) {
+				t.Errorf("%v does not name %s", err, w)
+			}
+		}
 	}
 }

@@ -98,7 +98,7 @@ func (n *Node) startRaft(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("start Raft on %s: %w", n.id.RaftDir(), err)
 	}
-	return nil
+	return n.checkVoters()
 }
 
 // stopRaft ends Raft, or gives it up.

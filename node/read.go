@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/supnode/supnode/fsm"
@@ -116,6 +117,10 @@ func (n *Node) query(s *fsm.State, q Query, leader sup.NodeName) (a Answer, err 
 	switch q.Kind {
 	case QuerySupervisor:
 	case QueryChildren:
+		if _, err := strconv.ParseUint(q.After, 10, 64); q.After != "" && err != nil {
+			return a, &sup.Problem{Code: sup.CodeInvalidSpec, Detail: fmt.Sprintf("after=%q is no cursor", q.After),
+				Errors: []sup.FieldError{{Location: "after", Message: "give what `next` of the former page was"}}}
+		}
 		a.Children, a.Next = s.Children(q.Supervisor, q.After, limit, func(c *sup.ChildInfo) bool {
 			return (q.Node == "" || c.Node == q.Node) && (q.Status == "" || c.Status == q.Status)
 		})

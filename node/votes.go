@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	sup "github.com/supnode/supnode/supervisor"
@@ -82,4 +83,22 @@ func (n *Node) catchUp(ctx context.Context) bool {
 	}
 	index, err := lead.driver.ReadIndex(ctx)
 	return err == nil && n.fsm.WaitIndex(ctx, index) == nil
+}
+
+// checkVoters refuses a file whose list of servers is not the cluster's: changing the file changes no membership.
+func (n *Node) checkVoters() error {
+	f := n.raft.GetConfiguration()
+	if err := f.Error(); err != nil {
+		return fmt.Errorf("read the cluster's servers: %w", err)
+	}
+	var voters []sup.NodeName
+	for _, s := range f.Configuration().Servers {
+		voters = append(voters, sup.NodeName(s.ID))
+	}
+	slices.Sort(voters)
+	if listed := n.cfg.serverNames(); !slices.Equal(voters, listed) {
+		return &FieldError{"cluster.servers", fmt.Sprintf("lists %v, but the servers of the cluster in %s are %v: list these; changing the file changes no membership",
+			listed, n.cfg.DataDir, voters)}
+	}
+	return nil
 }
