@@ -66,6 +66,7 @@ func (n *Node) startAgent() error {
 		},
 		Clock: n.clock, Connector: connector{n}, Remember: n.id.SetGen, Exit: n.cfg.Exit, Logger: n.log.Named("agent"),
 	})
+	n.useBehaviors()
 	if !n.cfg.Exec.Enabled {
 		return nil
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
+	"github.com/supnode/supnode/actor"
 	"github.com/supnode/supnode/fsm"
 	"github.com/supnode/supnode/node/agent"
 	"github.com/supnode/supnode/node/agent/guardian"
@@ -22,14 +23,15 @@ import (
 
 // Node is one running member of a cluster: a server (Raft voter) or an agent. Every node runs children and answers requests.
 type Node struct {
-	cfg   Config
-	log   hclog.Logger
-	clock *clock.BootClock
-	id    *identity.Identity
-	guard *guardian.Lock // until the guardian has it
-	port  *rpc.Port
-	agent *agent.Driver
-	exec  *guardian.Runner // nil where exec is not enabled
+	cfg    Config
+	log    hclog.Logger
+	clock  *clock.BootClock
+	id     *identity.Identity
+	guard  *guardian.Lock // until the guardian has it
+	port   *rpc.Port
+	agent  *agent.Driver
+	actors *actor.System
+	exec   *guardian.Runner // nil where exec is not enabled
 
 	// Of a server; nil on a plain agent.
 	fsm    *fsm.FSM

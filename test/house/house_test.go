@@ -24,7 +24,7 @@ var rooms = [][]string{
 	{"cli"},
 	{"admin"},
 	{"node"},
-	{"node/agent/guardian"},
+	{"node/agent/guardian", "node/agent/behaviors"},
 	{"node/leader", "node/agent"},
 	{"node/identity"},
 	{"node/store", "node/clock"},
