@@ -13,6 +13,7 @@ import (
 	"github.com/supnode/supnode/test/jepsen-lite/history"
 	"github.com/supnode/supnode/test/jepsen-lite/nemesis"
 	"github.com/supnode/supnode/test/jepsen-lite/rounds"
+	"github.com/supnode/supnode/test/machine"
 	"go.uber.org/goleak"
 )
 
@@ -36,7 +37,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	fmt.Println("seed", *seed)
-	status := m.Run()
+	status := machine.Run(m)
 	programs.Remove()
 	if err := goleak.Find(); err != nil && status == 0 {
 		fmt.Fprintln(os.Stderr, "the harness leaks:", err)

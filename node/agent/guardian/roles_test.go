@@ -16,6 +16,7 @@ import (
 	"github.com/supnode/supnode/node/agent"
 	"github.com/supnode/supnode/rpc"
 	sup "github.com/supnode/supnode/supervisor"
+	"github.com/supnode/supnode/test/machine"
 	"golang.org/x/sys/unix"
 )
 
@@ -26,7 +27,7 @@ func TestMain(m *testing.M) {
 	role, argument, _ := strings.Cut(os.Getenv("ROLE"), ":")
 	switch role {
 	case "":
-		os.Exit(m.Run())
+		os.Exit(machine.Run(m))
 	case "supnode":
 		playSupnode()
 	case "tick":
