@@ -17,14 +17,14 @@ import (
 
 var (
 	tick   = actor.DefineCast[*int]("bench.tick")
-	echo   = actor.DefineCall[int, int]("bench.echo")
+	ping   = actor.DefineCall[int, int]("bench.ping")
 	settle = actor.DefineCall[struct{}, struct{}]("bench.sync")
 )
 
 func benchSystem(b testing.TB) *actor.System {
 	w := actor.New("bench", func(*actor.Context, struct{}) (*state, error) { return &state{}, nil })
 	actor.OnCast(w, tick, func(_ *actor.Context, s *state, _ *int) error { s.n++; return nil })
-	actor.OnCall(w, echo, func(_ *actor.Context, _ *state, n int) (int, error) { return n, nil })
+	actor.OnCall(w, ping, func(_ *actor.Context, _ *state, n int) (int, error) { return n, nil })
 	actor.OnCall(w, settle, func(*actor.Context, *state, struct{}) (struct{}, error) { return struct{}{}, nil })
 	reg := actor.NewRegistry()
 	reg.Register(w)
@@ -111,7 +111,7 @@ func BenchmarkCall(b *testing.B) {
 	ref := benchRef(b, s, 0)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := echo.Call(context.Background(), ref, 1); err != nil {
+		if _, err := ping.Call(context.Background(), ref, 1); err != nil {
 			b.Fatal(err)
 		}
 	}
