@@ -117,7 +117,7 @@ func (w *World) unsettled() string {
 			if len(f.live) > 0 {
 				note("%s %s runs on %s though it is not wanted", f.key, f.live[0].inc, f.live[0].h.name)
 			}
-			if s := st.Supervisor(f.key.Supervisor); s.Status == sup.StatusRunning && (c.Spec.Restart == sup.Permanent || !f.cleanEnd) {
+			if s := st.Supervisor(f.key.Supervisor); s.Status == sup.StatusRunning && (c.Spec.Restart == sup.Permanent || !f.cleanEnd && w.raft.epoch == 0) {
 				note("%s does not run and is not wanted", f.key)
 			}
 		}
