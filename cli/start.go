@@ -24,7 +24,7 @@ func (c *command) start() *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
 		Use: "start --config FILE", Short: "Start a node and keep it running until SIGTERM or SIGINT", Args: takes(),
-		Long: "Start a node. SIGTERM or SIGINT makes it leave: its children are handed over to other nodes first, for at most\n" +
+		Long: "Start a node. SIGTERM, SIGINT or SIGHUP makes it leave: its children are handed over to other nodes first, for at most\n" +
 			"node.shutdown_timeout. A second signal stops it at once.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if file == "" {
@@ -35,7 +35,7 @@ func (c *command) start() *cobra.Command {
 				return err
 			}
 			signals := make(chan os.Signal, 2)
-			signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+			signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 			defer signal.Stop(signals)
 			return runNode(cmd.Context(), cfg, newLogger(cfg.Log, c.Err), signals)
 		},

@@ -178,7 +178,7 @@ func (s *server) pidOf(file string) int {
 func alive(pid int) bool { return syscall.Kill(pid, 0) == nil }
 
 func TestANodeRunsUntilItIsTold(t *testing.T) {
-	for _, sig := range []os.Signal{syscall.SIGTERM, syscall.SIGINT} {
+	for _, sig := range []os.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
 		t.Run(sig.String(), func(t *testing.T) {
 			s := startServer(t, "log: {format: json}\n")
 			s.awaitReady()
