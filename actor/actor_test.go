@@ -83,7 +83,7 @@ func TestRule_S5_Ends(t *testing.T) {
 			wantErr(t, tell.Cast(t.Context(), ref, doing{crash}), nil)
 		}},
 		{"a nil map", "assignment to entry in nil map", actor.Error, true, func(r *rig, ref actor.Ref) {
-			_, err := r.run(ref, func(*actor.Context, *state) (int, error) { var m map[int]int; m[1] = 1; return 0, nil })
+			_, err := r.run(ref, func(_ *actor.Context, s *state) (int, error) { s.seen[1] = 1; return 0, nil })
 			if err == nil {
 				t.Error("no error")
 			}

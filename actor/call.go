@@ -85,6 +85,14 @@ type Hop struct {
 	Incarnation Incarnation `json:"incarnation"`
 }
 
+// chain is who would wait for the answer to a call that c makes; nil for a caller that is no actor.
+func (c *cell) chain() *chain {
+	if c == nil {
+		return nil
+	}
+	return &chain{Hop{c.slot.key, c.inc}, c.waiting.Load()}
+}
+
 // waits reports whether a child is among those that wait: this incarnation of it, or, when none runs, any.
 func (ch *chain) waits(k Key, inc Incarnation) bool {
 	for ; ch != nil; ch = ch.up {

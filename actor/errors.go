@@ -41,7 +41,9 @@ func (timeoutError) Is(e error) bool { return e == context.DeadlineExceeded }
 
 // errEnded and errUndelivered say that a message reached no handler: it may be sent again without acting twice.
 var (
-	errEnded       = errors.New("the incarnation has ended")
+	errEnded = errors.New("the incarnation has ended")
+	// errElsewhere says that the child does not run here, and that a router may know where it does.
+	errElsewhere   = errors.New("the child runs elsewhere")
 	errUndelivered = errors.New("the incarnation ended before it took the message")
 )
 

@@ -89,21 +89,26 @@ func (t CallMessage[Q, R]) Name() string { return t.def.name }
 // Inside a handler, ctx is the handler's Context or made from it: so a call back into a waiting caller is told
 // (ErrDeadlock), and ends when this actor must. A goroutine that a handler leaves behind uses a context of its own.
 func (t CallMessage[Q, R]) Call(ctx context.Context, to Ref, q Q) (R, error) {
-	var r R
-	m := outgoing{Message: Message{t.def, q}, reply: &r}
+	var none R
 	s, sl, from, err := to.resolve(ctx)
 	if err != nil {
+		return none, err
+	}
+	m := Message{t.def, q}
+	for {
+		v, err := s.call(ctx, sl, to.incarnation, from, m)
+		if err == errElsewhere {
+			if r, here, err := callAway[R](ctx, s, sl, to.incarnation, from, m); !here {
+				return r, err
+			}
+			continue
+		}
+		r, ok := v.(R)
+		if err == nil && !ok && v != nil {
+			err = &MessageError{s.o.Node, sl.key, t.def.name, fmt.Errorf("the answer is a %T, and the caller expects %s", v, reflect.TypeFor[R]())}
+		}
 		return r, err
 	}
-	v, err := s.call(ctx, sl, to.incarnation, from, &m)
-	if err != nil || m.filled {
-		return r, err
-	}
-	r, ok := v.(R)
-	if !ok && v != nil {
-		return r, &MessageError{s.o.Node, sl.key, t.def.name, fmt.Errorf("the answer is a %T, and the caller expects %s", v, reflect.TypeFor[R]())}
-	}
-	return r, nil
 }
 
 // CastMessage is a type of message without an answer. Make one with DefineCast.
@@ -124,13 +129,6 @@ func (t CastMessage[Q]) Cast(ctx context.Context, to Ref, q Q) error {
 		return err
 	}
 	return s.cast(ctx, sl, to.incarnation, Message{t.def, q})
-}
-
-// outgoing is a message on its way, with the place of its answer.
-type outgoing struct {
-	Message
-	reply  any  // *R, for a router to decode into
-	filled bool // a router did
 }
 
 // decodeStrict reads exactly one JSON value; unknown fields are errors. An absent value is null.

@@ -104,7 +104,10 @@ type doing struct {
 	fn func(c *actor.Context, s *state) (int, error)
 }
 
-type state struct{ n int }
+type state struct {
+	n    int
+	seen map[int]int // nil
+}
 
 type settings struct {
 	Start int    `json:"start"`
@@ -125,7 +128,6 @@ type rig struct {
 	*watch
 	s    *actor.System
 	ends chan actor.Reason // of Terminate
-	inc  int
 }
 
 func newRig(t *testing.T, change ...func(*actor.Options)) *rig {

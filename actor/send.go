@@ -43,14 +43,11 @@ func (s *System) castAway(ctx context.Context, sl *slot, inc Incarnation, m Mess
 }
 
 // call carries a call out, wherever the child is.
-func (s *System) call(ctx context.Context, sl *slot, inc Incarnation, from *cell, m *outgoing) (any, error) {
+func (s *System) call(ctx context.Context, sl *slot, inc Incarnation, from *cell, m Message) (any, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, ended(err)
 	}
-	var ch *chain
-	if from != nil {
-		ch = &chain{Hop{from.slot.key, from.inc}, from.waiting.Load()}
-	}
+	ch := from.chain()
 	deadline, has := ctx.Deadline()
 	for {
 		c := sl.cell.Load()
@@ -61,11 +58,13 @@ func (s *System) call(ctx context.Context, sl *slot, inc Incarnation, from *cell
 			if inc != 0 && s.o.Router == nil {
 				return nil, ErrStale
 			}
+			if s.o.Router != nil {
+				return nil, errElsewhere
+			}
 			if !has && s.o.CallTimeout > 0 {
 				deadline, has = time.Now().Add(s.o.CallTimeout), true
 			}
-			away, err := s.callAway(ctx, deadline, sl, inc, ch, m)
-			if away || err != nil {
+			if err := s.await(ctx, deadline, sl); err != nil {
 				return nil, err
 			}
 			continue
@@ -76,7 +75,7 @@ func (s *System) call(ctx context.Context, sl *slot, inc Incarnation, from *cell
 		case ch.waits(sl.key, c.inc):
 			return nil, ErrDeadlock
 		}
-		v, err := s.ask(ctx, c, deadline, ch, m.Message)
+		v, err := s.ask(ctx, c, deadline, ch, m)
 		if err != errEnded && err != errUndelivered {
 			return v, err
 		}
@@ -151,24 +150,25 @@ func ended(err error) error {
 	return err
 }
 
-// callAway has the router carry a call, or waits until the child runs here: then away is false and so is err.
-func (s *System) callAway(ctx context.Context, deadline time.Time, sl *slot, inc Incarnation, ch *chain, m *outgoing) (away bool, err error) {
-	if s.o.Router != nil {
-		rctx, cancel := ctx, context.CancelFunc(func() {})
-		if !deadline.IsZero() {
-			rctx, cancel = context.WithDeadline(ctx, deadline)
-		}
-		err := s.o.Router.Call(rctx, Ref{sl.key, inc, sl}, m.Message, ch.hops(), m.reply)
-		cancel()
-		if !errors.Is(err, ErrHere) {
-			m.filled = err == nil
-			return true, ended(err)
-		}
-		if inc != 0 {
-			return true, ErrStale
-		}
+// callAway has the router carry a call; when it says that the child belongs to this node, it waits until it runs here, and
+// here is true.
+func callAway[R any](ctx context.Context, s *System, sl *slot, inc Incarnation, from *cell, m Message) (r R, here bool, err error) {
+	deadline, has := ctx.Deadline()
+	if !has && s.o.CallTimeout > 0 {
+		deadline = time.Now().Add(s.o.CallTimeout)
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline)
+		defer cancel()
 	}
-	return false, s.await(ctx, deadline, sl)
+	err = s.o.Router.Call(ctx, Ref{sl.key, inc, sl}, m, from.chain().hops(), &r)
+	switch {
+	case !errors.Is(err, ErrHere):
+		return r, false, ended(err)
+	case inc != 0:
+		return r, false, ErrStale
+	}
+	err = s.await(ctx, deadline, sl)
+	return r, err == nil, err
 }
 
 // await waits until a child runs here (S40).
