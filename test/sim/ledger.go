@@ -117,7 +117,9 @@ func (g *ledger) died(l *life, why sup.ExitReason) {
 	}
 	if own := !l.stopping && !l.cancelled && (why == sup.ExitError || why == sup.ExitNormal); own {
 		f.ends++
-		f.cleanEnd = why == sup.ExitNormal && l.inc == f.newest
+		if l.inc == f.newest {
+			f.cleanEnd = why == sup.ExitNormal
+		}
 	}
 }
 
