@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -109,6 +110,7 @@ func (c *cell) work() {
 // change places; an idle actor keeps neither.
 func (c *cell) batches() {
 	var spare []envelope
+	linger := false
 	for {
 		c.mu.Lock()
 		if !c.is(running) {
@@ -117,6 +119,12 @@ func (c *cell) batches() {
 			return
 		}
 		batch := c.in
+		if len(batch) == 0 && linger {
+			c.mu.Unlock()
+			runtime.Gosched() // a caller that is answered often calls again at once
+			linger = false
+			continue
+		}
 		if len(batch) == 0 {
 			in := c.in
 			c.in, c.busy = nil, false
@@ -128,6 +136,7 @@ func (c *cell) batches() {
 		c.in = spare
 		c.mu.Unlock()
 		done := c.handle(batch)
+		linger = batch[len(batch)-1].call != nil
 		c.slot.sys.dropAll(batch[done:])
 		clear(batch)
 		spare = batch[:0]
