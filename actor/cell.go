@@ -183,22 +183,26 @@ func (c *cell) castFailed(e *envelope, err error) {
 func (c *cell) serve(e *envelope) {
 	k := e.call
 	c.mu.Lock()
-	if !c.is(running) || !k.begin() {
+	if !c.is(running) {
 		c.mu.Unlock()
-		k.refuse(errUndelivered) // unless its caller has given up
+		k.refuse(errUndelivered)
 		return
 	}
+	if !k.begin() {
+		c.mu.Unlock()
+		return // its caller has given up
+	}
+	callers := k.chain
 	c.serving = k
-	c.mu.Unlock()
-	nested := k.chain != nil
-	if nested {
-		c.waiting.Store(k.chain)
+	c.mu.Unlock() // from here on a kill may answer it, and k be another call
+	if callers != nil {
+		c.waiting.Store(callers)
 	}
 	reply, err := c.server.HandleCall(&c.ctx, e.Message)
 	if err != nil && errors.Is(err, ErrUnhandled) {
 		err = &MessageError{c.slot.sys.o.Node, c.slot.key, e.Type(), err}
 	}
-	if nested {
+	if callers != nil {
 		c.waiting.Store(nil)
 	}
 	if k := c.served(); k != nil {
