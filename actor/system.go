@@ -131,7 +131,7 @@ func (s *System) Bind(r Ref) Ref {
 
 // Spawn starts an incarnation; its init runs on a goroutine of its own, and Started or Ended follows. One that is here
 // already is left alone, and an error says why another one of the same child cannot start: a lower one never may, a higher
-// one when its predecessor has ended.
+// one when its predecessor has ended. Which ones have ended is not kept here: that is the node agent's memory (A5).
 func (s *System) Spawn(sp Spec) error {
 	b, ok := s.o.Registry.Get(sp.Behavior)
 	if !ok {
