@@ -64,6 +64,7 @@ func newAPI(n Node, o Options) (*api, *gate, error) {
 	a.supervisorRoutes()
 	a.childRoutes()
 	a.eventRoutes()
+	a.describeRest()
 	document, err := a.document()
 	if err != nil {
 		return nil, nil, fmt.Errorf("describe the API: %w", err)
@@ -106,15 +107,6 @@ func register[I, O any](a *api, op huma.Operation, handle func(context.Context, 
 	op.Metadata = map[string]any{ours: true}
 	op.MaxBodyBytes = MaxBody + 1 // the gate has checked; huma counts the bound itself as too many
 	op.BodyReadTimeout = -1       // the gate has read it
-	if op.Responses == nil {
-		op.Responses = map[string]*huma.Response{}
-	}
-	op.Responses["default"] = &huma.Response{
-		Description: "A refusal",
-		Content: map[string]*huma.MediaType{"application/problem+json": {
-			Schema: &huma.Schema{Ref: "#/components/schemas/Problem"},
-		}},
-	}
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handle(ctx, in)
 		if err != nil {

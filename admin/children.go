@@ -67,15 +67,15 @@ type changeChild struct {
 func (a *api) childRoutes() {
 	tags := []string{"children"}
 	register(a, huma.Operation{
-		Method: http.MethodGet, Path: "/v1/supervisors/{sup}/children", OperationID: "list-children", Summary: "List the children, in start order", Tags: tags,
+		Method: http.MethodGet, Path: "/v1/supervisors/{sup}/children", OperationID: "list-children", Responses: refuses(asking, sup.CodeSupervisorNotFound), Summary: "List the children, in start order", Tags: tags,
 	}, a.listChildren)
 	register(a, huma.Operation{
-		Method: http.MethodPost, Path: "/v1/supervisors/{sup}/children", OperationID: "start-child", Summary: "Start a child", Tags: tags,
+		Method: http.MethodPost, Path: "/v1/supervisors/{sup}/children", OperationID: "start-child", Responses: refuses(changing, stopped, placing, sup.CodeDuplicateChild, sup.CodeWrongStrategy, sup.CodeStopPending, sup.CodeSupervisorNotFound, sup.CodeChildNotFound), Summary: "Start a child", Tags: tags,
 		Description:   `A child spec, or for simple_one_for_one {"args": […]}. Answers when the child's init has returned.`,
 		DefaultStatus: http.StatusCreated,
 	}, a.startChild)
 	register(a, huma.Operation{
-		Method: http.MethodGet, Path: "/v1/supervisors/{sup}/children/{child}", OperationID: "get-child", Summary: "One child", Tags: tags,
+		Method: http.MethodGet, Path: "/v1/supervisors/{sup}/children/{child}", OperationID: "get-child", Responses: refuses(asking, sup.CodeSupervisorNotFound, sup.CodeChildNotFound), Summary: "One child", Tags: tags,
 	}, func(ctx context.Context, in *getChild) (*read[sup.ChildInfo], error) {
 		ans, err := a.read(ctx, in.Reading, node.Query{Kind: node.QueryChild, Supervisor: in.Supervisor, Child: in.Child})
 		if err != nil {
@@ -84,7 +84,7 @@ func (a *api) childRoutes() {
 		return answered(ans, childView(*ans.Child)), nil
 	})
 	register(a, huma.Operation{
-		Method: http.MethodDelete, Path: "/v1/supervisors/{sup}/children/{child}", OperationID: "terminate-child", Summary: "Terminate and remove a child", Tags: tags,
+		Method: http.MethodDelete, Path: "/v1/supervisors/{sup}/children/{child}", OperationID: "terminate-child", Responses: refuses(changing, stopped, sup.CodeStopPending, sup.CodeSupervisorNotFound, sup.CodeChildNotFound), Summary: "Terminate and remove a child", Tags: tags,
 		Description: "Answers once the child has stopped.", DefaultStatus: http.StatusNoContent,
 	}, func(ctx context.Context, in *changeChild) (*struct{}, error) {
 		ctx, err := in.apply(ctx)
@@ -95,7 +95,7 @@ func (a *api) childRoutes() {
 		return nil, err
 	})
 	register(a, huma.Operation{
-		Method: http.MethodPost, Path: "/v1/supervisors/{sup}/children/{child}/restart", OperationID: "restart-child", Summary: "Restart a child by hand", Tags: tags,
+		Method: http.MethodPost, Path: "/v1/supervisors/{sup}/children/{child}/restart", OperationID: "restart-child", Responses: refuses(changing, stopped, placing, sup.CodeStopPending, sup.CodeSupervisorNotFound, sup.CodeChildNotFound), Summary: "Restart a child by hand", Tags: tags,
 		Description: "Not counted in the intensity window. Answers once the child runs.",
 	}, func(ctx context.Context, in *changeChild) (*struct{ Body sup.ChildInfo }, error) {
 		ctx, err := in.apply(ctx)
@@ -174,6 +174,11 @@ func (a *api) childAfter(ctx context.Context, done fsm.Outcome, key sup.Key, kno
 		return childView(*now.Child)
 	}
 	known.ID, known.Supervisor, known.Node, known.Incarnation = key.Child, key.Supervisor, done.Node, done.Incarnation
+	if known.Selector == nil { // the supervisor's
+		if of, ok := a.after(ctx, done, node.Query{Kind: node.QuerySupervisor, Supervisor: key.Supervisor}); ok {
+			known.Selector = of.Supervisor.Selector
+		}
+	}
 	return childView(known)
 }
 

@@ -31,9 +31,7 @@ func (a *api) eventRoutes() {
 		Description: "With Accept: text/event-stream the events as they happen, as server-sent events: id is the event's id, data the event. " +
 			"A comment line every 5 s says that the stream lives. It resumes after Last-Event-ID, or since.",
 		Middlewares: huma.Middlewares{a.streamInstead},
-		Responses: map[string]*huma.Response{"200": {Description: "OK", Content: map[string]*huma.MediaType{
-			"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}},
-		}}},
+		Responses:   refuses(asking, sup.CodeEventsCompacted),
 	}, func(ctx context.Context, in *listEvents) (*read[eventList], error) {
 		q := node.Query{Kind: node.QueryEvents, Since: in.Since, Limit: in.Limit}
 		ans, err := a.read(ctx, in.Reading, q)
@@ -51,6 +49,7 @@ func (a *api) eventRoutes() {
 		}
 		return answered(ans, list), nil
 	})
+	a.huma.OpenAPI().Paths["/v1/events"].Get.Responses["200"].Content["text/event-stream"] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
 }
 
 // streamInstead answers those who ask for server-sent events.

@@ -26,6 +26,7 @@ type face struct {
 	*memory
 	handler http.Handler
 	api     *api
+	forged  bool // its node refuses with what no node would
 }
 
 func newFace(t *testing.T) *face {
@@ -52,6 +53,7 @@ func (f *face) ask(method, path, body string, headers ...string) *httptest.Respo
 	}
 	w := httptest.NewRecorder()
 	f.handler.ServeHTTP(w, r)
+	f.isDescribed(r, w)
 	return w
 }
 

@@ -15,7 +15,7 @@ type nodeList struct {
 
 func (a *api) nodeRoutes() {
 	register(a, huma.Operation{
-		Method: http.MethodGet, Path: "/v1/nodes", OperationID: "list-nodes", Summary: "List the members", Tags: []string{"nodes"},
+		Method: http.MethodGet, Path: "/v1/nodes", OperationID: "list-nodes", Responses: refuses(asking), Summary: "List the members", Tags: []string{"nodes"},
 	}, func(ctx context.Context, in *struct{ Reading }) (*read[nodeList], error) {
 		ans, err := a.read(ctx, in.Reading, node.Query{Kind: node.QueryNodes})
 		if err != nil {
@@ -28,7 +28,7 @@ func (a *api) nodeRoutes() {
 		return answered(ans, list), nil
 	})
 	register(a, huma.Operation{
-		Method: http.MethodGet, Path: "/v1/nodes/{node}", OperationID: "get-node", Summary: "One member", Tags: []string{"nodes"},
+		Method: http.MethodGet, Path: "/v1/nodes/{node}", OperationID: "get-node", Responses: refuses(asking, sup.CodeNodeNotFound), Summary: "One member", Tags: []string{"nodes"},
 	}, func(ctx context.Context, in *struct {
 		Reading
 		Node sup.NodeName `path:"node"`

@@ -35,6 +35,10 @@ func TestTheAPIDescribesItself(t *testing.T) {
 	want := []string{
 		"DELETE /v1/supervisors/{sup}",
 		"DELETE /v1/supervisors/{sup}/children/{child}",
+		"GET /healthz",
+		"GET /metrics",
+		"GET /openapi.json",
+		"GET /readyz",
 		"GET /v1/events",
 		"GET /v1/nodes",
 		"GET /v1/nodes/{node}",

@@ -61,7 +61,7 @@ func TestEveryCodeHasItsStatusAndExactlyItsFields(t *testing.T) {
 				Reasons: []sup.NodeReason{{Node: "n1", Reason: "down"}}, MaxRestarts: 3, Within: 5e9, Bound: 7,
 				Errors: []sup.FieldError{{Location: "l", Message: "m"}}}
 			f := newFace(t)
-			f.refuse = p
+			f.refuse, f.forged = p, true
 			w := f.ask(http.MethodGet, "/v1/supervisors", "")
 			if w.Code != want.status {
 				t.Errorf("status %d, want %d", w.Code, want.status)

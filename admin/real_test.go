@@ -61,11 +61,11 @@ func startReal(t *testing.T, servers, running int) (*face, []*node.Node) {
 	if t.Failed() {
 		t.FailNow()
 	}
-	h, err := New(nodes[0], Options{})
+	a, g, err := newAPI(nodes[0], Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &face{t: t, handler: h}, nodes
+	return &face{t: t, handler: g, api: a}, nodes
 }
 
 func (f *face) eventually(what string, ok func() bool) {

@@ -10,7 +10,7 @@ import (
 
 func (a *api) statusRoutes() {
 	register(a, huma.Operation{
-		Method: http.MethodGet, Path: "/v1/status", OperationID: "status", Summary: "This node's view", Tags: []string{"nodes"},
+		Method: http.MethodGet, Path: "/v1/status", OperationID: "status", Responses: refuses(), Summary: "This node's view", Tags: []string{"nodes"},
 	}, func(context.Context, *struct{}) (*struct{ Body node.Status }, error) {
 		s := a.node.Status()
 		if s.Servers == nil {

@@ -42,12 +42,12 @@ type created[T any] struct {
 func (a *api) supervisorRoutes() {
 	tags := []string{"supervisors"}
 	register(a, huma.Operation{
-		Method: http.MethodPost, Path: "/v1/supervisors", OperationID: "start-supervisor", Summary: "Start a supervisor", Tags: tags,
+		Method: http.MethodPost, Path: "/v1/supervisors", OperationID: "start-supervisor", Responses: refuses(changing, stopped, placing, sup.CodeDuplicateSupervisor), Summary: "Start a supervisor", Tags: tags,
 		Description:   "Answers when all initial children run. Nothing is left behind when one of them cannot start.",
 		DefaultStatus: http.StatusCreated,
 	}, a.startSupervisor)
 	register(a, huma.Operation{
-		Method: http.MethodGet, Path: "/v1/supervisors", OperationID: "list-supervisors", Summary: "List the supervisors", Tags: tags,
+		Method: http.MethodGet, Path: "/v1/supervisors", OperationID: "list-supervisors", Responses: refuses(asking), Summary: "List the supervisors", Tags: tags,
 	}, func(ctx context.Context, in *struct{ Reading }) (*read[supervisorList], error) {
 		ans, err := a.read(ctx, in.Reading, node.Query{Kind: node.QuerySupervisors})
 		if err != nil {
@@ -60,7 +60,7 @@ func (a *api) supervisorRoutes() {
 		return answered(ans, list), nil
 	})
 	register(a, huma.Operation{
-		Method: http.MethodGet, Path: "/v1/supervisors/{sup}", OperationID: "get-supervisor", Summary: "One supervisor, with statistics", Tags: tags,
+		Method: http.MethodGet, Path: "/v1/supervisors/{sup}", OperationID: "get-supervisor", Responses: refuses(asking, sup.CodeSupervisorNotFound), Summary: "One supervisor, with statistics", Tags: tags,
 	}, func(ctx context.Context, in *getSupervisor) (*read[sup.Info], error) {
 		ans, err := a.read(ctx, in.Reading, node.Query{Kind: node.QuerySupervisor, Supervisor: in.Supervisor})
 		if err != nil {
@@ -69,11 +69,11 @@ func (a *api) supervisorRoutes() {
 		return answered(ans, supervisorView(*ans.Supervisor)), nil
 	})
 	register(a, huma.Operation{
-		Method: http.MethodDelete, Path: "/v1/supervisors/{sup}", OperationID: "stop-supervisor", Summary: "Stop a supervisor", Tags: tags,
+		Method: http.MethodDelete, Path: "/v1/supervisors/{sup}", OperationID: "stop-supervisor", Responses: refuses(changing, stopped, sup.CodeStopPending, sup.CodeSupervisorNotFound), Summary: "Stop a supervisor", Tags: tags,
 		Description: "Stops its children in reverse start order, then itself. It stays readable until its name is used again.",
 	}, a.stopSupervisor)
 	register(a, huma.Operation{
-		Method: http.MethodGet, Path: "/v1/supervisors/{sup}/count", OperationID: "count-children", Summary: "Count the children", Tags: tags,
+		Method: http.MethodGet, Path: "/v1/supervisors/{sup}/count", OperationID: "count-children", Responses: refuses(asking, sup.CodeSupervisorNotFound), Summary: "Count the children", Tags: tags,
 	}, func(ctx context.Context, in *getSupervisor) (*read[sup.Counts], error) {
 		ans, err := a.read(ctx, in.Reading, node.Query{Kind: node.QueryCount, Supervisor: in.Supervisor})
 		if err != nil {
