@@ -114,8 +114,11 @@ func (c *client) childSpec(f *family) *kid {
 	w := c.w
 	f.made++
 	timeout, init := sup.Duration(w.between(20, 400)*millisecond), sup.Duration(5*second)
-	if w.percent(20) {
+	switch n := w.rng.IntN(100); {
+	case n < 20:
 		timeout = 0
+	case n < 25:
+		timeout = sup.Infinity
 	}
 	spec := sup.ChildSpec{
 		ID: sup.ChildID(fmt.Sprintf("c%d", f.made)), Behavior: behaviorCommand, Restart: sup.Permanent,

@@ -206,7 +206,7 @@ func (w *World) heal() {
 		s.toAgent.release()
 	}
 	w.plan.Answers, w.plan.Asks, w.plan.Spike, w.plan.AtCommit = 0, 0, 0, 0
-	w.plan.Delay, w.plan.Commit, w.plan.Lag = 2*millisecond, 4*millisecond, 20*millisecond
+	w.plan.Delay, w.plan.Commit, w.plan.Lag, w.plan.Busy = 2*millisecond, 4*millisecond, 20*millisecond, millisecond
 	for _, h := range w.hosts {
 		if h.guard != nil && h.guard.paused {
 			h.guard.resume()

@@ -89,7 +89,7 @@ func (l *leadership) event(ev leader.Event) {
 		return
 	}
 	l.turning = true
-	l.p.post(l.w.upTo(200*microsecond), tagRaft, sourceRaft, func() {
+	l.p.post(l.w.upTo(l.w.plan.Busy), tagRaft, sourceRaft, func() {
 		l.turning = false
 		l.turn()
 	})
@@ -164,6 +164,9 @@ func (l *leadership) do(act leader.Action) {
 			}
 		}
 	case leader.Transfer:
+		if w.plan.Voters == 1 { // it goes on, there is nobody else
+			return
+		}
 		if l.deposed || !w.raft.electAny(l.p) {
 			l.p.h.kill(w.between(100*millisecond, 500*millisecond))
 		}

@@ -23,7 +23,7 @@ type every map[faultKind]int64
 func rough(e every, more func(*Plan)) func(*Plan) {
 	return func(p *Plan) {
 		*p = Plan{Voters: 3, Clients: 4, Settings: p.Settings, Until: 8 * second, Delay: 2 * millisecond, Jitter: millisecond,
-			Commit: 4 * millisecond, Lag: 20 * millisecond, Belief: 100 * millisecond, Skew: true, GoShare: 50}
+			Commit: 4 * millisecond, Lag: 20 * millisecond, Busy: 200 * microsecond, Belief: 100 * millisecond, Skew: true, GoShare: 50}
 		p.Settings.LeaseTTL, p.Settings.HeartbeatInterval, p.Settings.FastFailover = second, 100*millisecond, "off"
 		for k, d := range e {
 			p.Every[k] = d * millisecond

@@ -33,6 +33,7 @@ type Plan struct {
 	Jitter    int64 // of timers, at most
 	Skew      bool  // clocks run at the extremes of ρ
 	Lag       int64 // of a follower's apply, at most
+	Busy      int64 // how long a leader's events wait for its driver, at most
 	Long      int64 // how long a stop or a cut lasts, about; 0 = drawn anew each time
 	Edge      bool  // partitions cut off hosts without a replica only
 	Belief    int64 // how long a deposed leader may go on believing, at most
@@ -75,10 +76,10 @@ var faultNames = [faultKinds]string{"break", "pause", "pause_both", "pause_guard
 
 func (p Plan) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "voters=%d plain=%d ttl=%dms h=%dms ff=%s until=%.1fs go=%d%% crash=%dms initfail=%d%% stubborn=%d%% slowkill=%v delay=%dms spike=%d%% answers=%dms asks=%dms commit=%dms stale=%d%% atcommit=%d%% jitter=%dms skew=%v lag=%dms belief=%dms",
+	fmt.Fprintf(&b, "voters=%d plain=%d ttl=%dms h=%dms ff=%s until=%.1fs go=%d%% crash=%dms initfail=%d%% stubborn=%d%% slowkill=%v delay=%dms spike=%d%% answers=%dms asks=%dms commit=%dms stale=%d%% atcommit=%d%% jitter=%dms skew=%v lag=%dms busy=%dms belief=%dms",
 		p.Voters, p.Plain, p.Settings.LeaseTTL/millisecond, p.Settings.HeartbeatInterval/millisecond, p.Settings.FastFailover,
 		float64(p.Until)/1e9, p.GoShare, p.Crash/millisecond, p.InitFails, p.Stubborn, p.SlowKill, p.Delay/millisecond, p.Spike,
-		p.Answers/millisecond, p.Asks/millisecond, p.Commit/millisecond, p.Stale, p.AtCommit, p.Jitter/millisecond, p.Skew, p.Lag/millisecond, p.Belief/millisecond)
+		p.Answers/millisecond, p.Asks/millisecond, p.Commit/millisecond, p.Stale, p.AtCommit, p.Jitter/millisecond, p.Skew, p.Lag/millisecond, p.Busy/millisecond, p.Belief/millisecond)
 	for k, every := range p.Every {
 		if every > 0 {
 			fmt.Fprintf(&b, " %s/%dms", faultNames[k], every/millisecond)
@@ -102,10 +103,14 @@ func draw(r *rand.Rand) Plan {
 		Jitter: millisecond,
 		Commit: 4 * millisecond,
 		Lag:    20 * millisecond,
+		Busy:   200 * microsecond,
 		Belief: 20 * millisecond,
 	}
-	if chance(15) {
+	switch n := r.IntN(100); {
+	case n < 15:
 		p.Voters = 5
+	case n < 22:
+		p.Voters = 1
 	}
 	if chance(40) {
 		p.Plain = 1 + r.IntN(2)
@@ -154,6 +159,9 @@ func draw(r *rand.Rand) Plan {
 	p.Skew = chance(60)
 	if chance(30) {
 		p.Lag = span(50, 500) * millisecond
+	}
+	if chance(15) {
+		p.Busy = span(5, 60) * millisecond
 	}
 	if chance(50) {
 		p.Belief = span(50, 2000) * millisecond

@@ -79,6 +79,11 @@ func (r *raftLog) catchUp(rep *replica) {
 			w.after(20*millisecond, tagApply, func() { rep.due = false; r.catchUp(rep) })
 			return
 		}
+		if b := r.snaps; len(b) > 0 && !rep.leads() && w.percent(20) {
+			if b := b[len(b)-1]; b.epoch == r.epoch && b.pos > rep.pos { // too far behind: it is sent a snapshot
+				rep.load(b)
+			}
+		}
 		for rep.epoch == r.epoch && rep.pos < len(r.entries) && !rep.p.dead {
 			rep.apply(r.entries[rep.pos])
 		}
