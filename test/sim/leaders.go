@@ -101,6 +101,11 @@ func (l *leadership) turn() {
 	}
 	evs := l.queue
 	l.queue = nil
+	for _, ev := range evs {
+		if r, ok := ev.(leader.Received); ok && r.Frame.Hello != nil {
+			r.Frame.Hello.Settings = l.p.rep.state.Settings() // the operator keeps the files as the cluster is set
+		}
+	}
 	acts := l.shell.StepAll(evs, l.p.h.local(), l.p.rep.state)
 	if l.w.tracing() {
 		for _, ev := range evs {
@@ -274,11 +279,6 @@ func (l *leadership) down(s *stream) {
 }
 
 func (l *leadership) received(stream uint64, f rpc.FromAgent) {
-	if h := f.Hello; h != nil { // the operator keeps the files as the cluster has its settings
-		c := *h
-		c.Settings = l.p.rep.state.Settings()
-		f.Hello = &c
-	}
 	l.event(leader.Received{Stream: stream, Frame: f})
 }
 
