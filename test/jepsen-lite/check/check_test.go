@@ -393,6 +393,26 @@ func TestOneLateEffectOfAStoppedCommandIsAmbiguous(t *testing.T) {
 	}
 }
 
+func TestARunThatWasStoppedAtOnceNeedsNoRecord(t *testing.T) {
+	for _, x := range []struct {
+		lasted history.Instant
+		ok     bool
+	}{{250, true}, {251, false}} {
+		h := good()
+		k := history.Key{Supervisor: "pool", Child: "brief"}
+		for i := range h.Streams {
+			events := []history.Event{run(k, "n2", 30, history.ChildStarted, 8000), stop(k, "n2", "shutdown", 8000+x.lasted)}
+			for j := range events {
+				events[j].ID, events[j].Index = uint64(14+j), 100
+			}
+			h.Streams[i].Events = append(h.Streams[i].Events, events...)
+		}
+		if v := Truth(h); v.OK() != x.ok || x.ok && v.Ambiguous != 1 {
+			t.Errorf("a run of %d ms without a record: %+v", x.lasted, v)
+		}
+	}
+}
+
 func TestUnknownOutcomesAreAmbiguous(t *testing.T) {
 	h := good()
 	for i := range h.Ops {

@@ -46,6 +46,7 @@ type told struct {
 	from        string // where it was before that, while a child_migrated is due
 	lost        string // the node whose loss was told, until its child_stopped
 	ran         map[uint64]bool
+	unseen      history.Event // the run that is told now and has no record; ID 0 = it has
 }
 
 func (t *truth) child(k history.Key) *told {
@@ -101,6 +102,7 @@ func (t *truth) runs(e history.Event, c *told) {
 	}
 	c.running, c.node, c.incarnation = true, e.Node, e.Incarnation
 	c.ran[e.Incarnation] = true
+	c.unseen = history.Event{}
 	i := slices.IndexFunc(t.lives[e.Key()], func(l history.Life) bool { return l.Incarnation == e.Incarnation })
 	switch {
 	case i < 0 && t.hurt(e):
@@ -109,7 +111,7 @@ func (t *truth) runs(e history.Event, c *told) {
 		t.ambiguous("event %d: %s ran as incarnation %d on %s, it has no record of it; it was told to stop while it was starting up", e.ID, e.Key(),
 			e.Incarnation, e.Node)
 	case i < 0:
-		t.violated("event %d: %s ran as incarnation %d on %s, it has no record of it", e.ID, e.Key(), e.Incarnation, e.Node)
+		c.unseen = e // unless it is stopped at once
 	case t.lives[e.Key()][i].Node != e.Node:
 		t.violated("event %d: %s ran on %s, its records are from %s", e.ID, e.Key(), e.Node, t.lives[e.Key()][i].Node)
 	}
@@ -121,6 +123,19 @@ func (t *truth) brief(run history.Event) bool {
 	return slices.ContainsFunc(t.h.Streams[0].Events, func(e history.Event) bool {
 		return e.Type == history.ChildStopped && e.Key() == run.Key() && e.Incarnation == run.Incarnation && e.Time.Sub(run.Time) < startUp
 	})
+}
+
+// unseen judges a told run without a record. A command that is stopped at once may end before it has written a word.
+func (t *truth) unseen(c *told, brief bool) {
+	e := c.unseen
+	c.unseen = history.Event{}
+	switch {
+	case e.ID == 0:
+	case brief:
+		t.ambiguous("event %d: %s ran as incarnation %d on %s, and was stopped before it had a record of it", e.ID, e.Key(), e.Incarnation, e.Node)
+	default:
+		t.violated("event %d: %s ran as incarnation %d on %s, it has no record of it", e.ID, e.Key(), e.Incarnation, e.Node)
+	}
 }
 
 // hurt reports whether the event's node was hurt within a start-up time of the event.
@@ -146,6 +161,7 @@ func (t *truth) stopped(e history.Event, c *told) {
 		return // an incarnation that ended before it was told to run
 	}
 	c.running = false
+	t.unseen(c, e.Time.Sub(c.unseen.Time) <= pulse)
 	at, ok := t.mono(e.Time)
 	if !ok {
 		t.ambiguous("event %d: the wall clock was set meanwhile", e.ID)
@@ -199,6 +215,7 @@ func (t *truth) untold() {
 		}
 	}
 	for _, k := range sortedKeys(t.children) {
+		t.unseen(t.children[k], false)
 		if c := t.children[k]; c.from != "" {
 			t.violated("%s went from %s to %s without child_migrated", k, c.from, c.node)
 		} else if c.lost != "" {
