@@ -10,9 +10,6 @@ import (
 // moment is how much the two clocks may differ by rounding and by the order of two system calls.
 const moment = 2 * time.Millisecond
 
-// startUp is what a command gets to write its first record on a busy machine.
-const startUp = 250 * time.Millisecond
-
 // Truth checks that the events tell what happened: each child's events are a life a stop a life …; a run that is told was
 // run, on that node as that incarnation; a stop is told no earlier than the child's last record; a move goes from where it
 // was to where it is; a lost node's children are all told, then stopped; and no life that lasted goes untold.
@@ -107,22 +104,11 @@ func (t *truth) runs(e history.Event, c *told) {
 	switch {
 	case i < 0 && t.hurt(e):
 		t.ambiguous("event %d: %s ran as incarnation %d on %s, it has no record of it; its node was hurt just then", e.ID, e.Key(), e.Incarnation, e.Node)
-	case i < 0 && t.brief(e):
-		t.ambiguous("event %d: %s ran as incarnation %d on %s, it has no record of it; it was told to stop while it was starting up", e.ID, e.Key(),
-			e.Incarnation, e.Node)
 	case i < 0:
 		c.unseen = e // unless it is stopped at once
 	case t.lives[e.Key()][i].Node != e.Node:
 		t.violated("event %d: %s ran on %s, its records are from %s", e.ID, e.Key(), e.Node, t.lives[e.Key()][i].Node)
 	}
-}
-
-// brief reports whether the run that an event tells was stopped within its start-up time: a command runs once it is forked, and
-// writes its first record when its runtime has started.
-func (t *truth) brief(run history.Event) bool {
-	return slices.ContainsFunc(t.h.Streams[0].Events, func(e history.Event) bool {
-		return e.Type == history.ChildStopped && e.Key() == run.Key() && e.Incarnation == run.Incarnation && e.Time.Sub(run.Time) < startUp
-	})
 }
 
 // unseen judges a told run without a record. A command that is stopped at once may end before it has written a word.
