@@ -396,19 +396,20 @@ func TestOneLateEffectOfAStoppedCommandIsAmbiguous(t *testing.T) {
 func TestARunThatWasStoppedAtOnceNeedsNoRecord(t *testing.T) {
 	for _, x := range []struct {
 		lasted history.Instant
+		reason string
 		ok     bool
-	}{{250, true}, {251, false}} {
+	}{{250, "shutdown", true}, {251, "shutdown", false}, {1, "error", false}} {
 		h := good()
 		k := history.Key{Supervisor: "pool", Child: "brief"}
 		for i := range h.Streams {
-			events := []history.Event{run(k, "n2", 30, history.ChildStarted, 8000), stop(k, "n2", "shutdown", 8000+x.lasted)}
+			events := []history.Event{run(k, "n2", 30, history.ChildStarted, 8000), stop(k, "n2", x.reason, 8000+x.lasted)}
 			for j := range events {
 				events[j].ID, events[j].Index = uint64(14+j), 100
 			}
 			h.Streams[i].Events = append(h.Streams[i].Events, events...)
 		}
 		if v := Truth(h); v.OK() != x.ok || x.ok && v.Ambiguous != 1 {
-			t.Errorf("a run of %d ms without a record: %+v", x.lasted, v)
+			t.Errorf("a run of %d ms without a record that ended with %s: %+v", x.lasted, x.reason, v)
 		}
 	}
 }

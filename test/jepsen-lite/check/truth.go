@@ -111,7 +111,8 @@ func (t *truth) runs(e history.Event, c *told) {
 	}
 }
 
-// unseen judges a told run without a record. A command that is stopped at once may end before it has written a word.
+// unseen judges a told run without a record. A command runs once it is forked, and writes its first record when its runtime has
+// started: one that is stopped meanwhile ends without a word. One that ends by itself has written some.
 func (t *truth) unseen(c *told, brief bool) {
 	e := c.unseen
 	c.unseen = history.Event{}
@@ -147,7 +148,7 @@ func (t *truth) stopped(e history.Event, c *told) {
 		return // an incarnation that ended before it was told to run
 	}
 	c.running = false
-	t.unseen(c, e.Time.Sub(c.unseen.Time) <= pulse)
+	t.unseen(c, e.Time.Sub(c.unseen.Time) <= pulse && e.Reason != "error" && e.Reason != "normal")
 	at, ok := t.mono(e.Time)
 	if !ok {
 		t.ambiguous("event %d: the wall clock was set meanwhile", e.ID)
