@@ -208,11 +208,10 @@ func (c *Cluster) Revive() (revived []string, err error) {
 
 // Around lists the connections between nodes that go around the links.
 func (c *Cluster) Around() ([]string, error) {
-	pids := make(map[string]int)
-	for _, n := range c.nodes {
-		pids[n.Name], _ = n.PID()
-	}
-	return c.Net.Around(pids)
+	return c.Net.Around(func(node string) int {
+		pid, _ := c.Node(node).PID()
+		return pid
+	})
 }
 
 // Actions is what was done so far, in order.

@@ -113,15 +113,16 @@ func (n *Net) Join() error {
 	return nil
 }
 
-// Around lists the connections to a node's real address that come neither from here nor from the node itself, whose process
-// is given: someone knows a way around. It is a look at one moment; only what is seen twice counts, since a connection may
-// end between two files of /proc.
-func (n *Net) Around(pids map[string]int) ([]string, error) {
-	first, err := n.foreign(pids)
+// Around lists the connections to a node's real address that come neither from here nor from the node itself: someone knows
+// a way around. pid tells a node's process, 0 = none now. It is a look at one moment; only what is seen twice counts, since
+// a connection may end between two files of /proc. Each look asks for the processes anew, after it has read the connections:
+// a node that was restarted meanwhile is the new one.
+func (n *Net) Around(pid func(node string) int) ([]string, error) {
+	first, err := n.foreign(pid)
 	if err != nil || len(first) == 0 {
 		return nil, err
 	}
-	second, err := n.foreign(pids)
+	second, err := n.foreign(pid)
 	var out []string
 	for inode, text := range second {
 		if _, ok := first[inode]; ok {
@@ -132,7 +133,7 @@ func (n *Net) Around(pids map[string]int) ([]string, error) {
 	return out, err
 }
 
-func (n *Net) foreign(pids map[string]int) (map[uint64]string, error) {
+func (n *Net) foreign(pid func(node string) int) (map[uint64]string, error) {
 	sockets, err := proc.Sockets()
 	if err != nil {
 		return nil, err
@@ -144,7 +145,7 @@ func (n *Net) foreign(pids map[string]int) (map[uint64]string, error) {
 	out := make(map[uint64]string)
 	for _, name := range n.names {
 		port := portOf(n.targets[name])
-		own, _ := proc.SocketsOf(pids[name]) // none of a process that is gone
+		own, _ := proc.SocketsOf(pid(name)) // none of a process that is gone
 		for _, s := range sockets {
 			if s.RemotePort == port && s.State == proc.Established && s.Inode != 0 && !mine[s.Inode] && !own[s.Inode] {
 				out[s.Inode] = fmt.Sprintf("a connection from port %d to %s's own port %d", s.LocalPort, name, port)

@@ -271,19 +271,59 @@ func TestTheNewsOfADeadPeerIsHeldToo(t *testing.T) {
 	}
 }
 
+func nobody(string) int { return 0 }
+
+// only tells the process of one node.
+func only(node string, pid int) func(string) int {
+	return func(n string) int {
+		if n == node {
+			return pid
+		}
+		return 0
+	}
+}
+
+// A node whose process is another one when the second look is taken has just been restarted.
+func TestARestartedNodesConnectionToItselfIsNoWayAround(t *testing.T) {
+	n, addrs := start(t)
+	pid, end := foreign(t, addrs["b"])
+	defer end()
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		looks := 0
+		around, err := n.Around(func(node string) int {
+			if node != "b" {
+				return 0
+			}
+			if looks++; looks == 1 {
+				return 0
+			}
+			return pid
+		})
+		if err != nil || len(around) > 0 {
+			t.Fatalf("a restarted node's connection to itself was taken for a way around: %v %v", around, err)
+		}
+		if looks == 2 { // the first one saw it
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the connection was never seen")
+		}
+	}
+}
+
 func TestAWayAroundIsSeen(t *testing.T) {
 	n, addrs := start(t)
 	through := dial(t, n.Addr("a", "b"))
 	through.say("x")
 	through.hear("b x")
-	if around, err := n.Around(nil); err != nil || len(around) != 0 {
+	if around, err := n.Around(nobody); err != nil || len(around) != 0 {
 		t.Fatalf("the proxy's own connections were taken for a way around: %v %v", around, err)
 	}
 	// This test process is the proxy's, so a connection of its own cannot show as foreign; a child's can.
 	pid, end := foreign(t, addrs["b"])
 	defer end()
 	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		around, err := n.Around(map[string]int{"a": pid})
+		around, err := n.Around(only("a", pid))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -294,7 +334,7 @@ func TestAWayAroundIsSeen(t *testing.T) {
 			t.Fatalf("a way around was not seen: %v", around)
 		}
 	}
-	if around, err := n.Around(map[string]int{"b": pid}); err != nil || len(around) > 0 {
+	if around, err := n.Around(only("b", pid)); err != nil || len(around) > 0 {
 		t.Errorf("a node's connection to itself was taken for a way around: %v %v", around, err)
 	}
 }
