@@ -18,7 +18,7 @@ func (c *Context) final() bool { return c != &c.cell.ctx }
 type contextKey struct{}
 
 // Self is the ref of this child; PinnedTo(c.Incarnation()) makes it mean this incarnation.
-func (c *Context) Self() Ref { return Ref{key: c.cell.slot.key, slot: c.cell.slot} }
+func (c *Context) Self() Ref { return c.cell.slot.ref(0) }
 
 // Incarnation is the fencing token of this start of the child.
 func (c *Context) Incarnation() Incarnation { return c.cell.inc }

@@ -18,7 +18,7 @@ type Incoming struct {
 // CallJSON carries out a call that came as JSON, to a child of this node, and answers in JSON. Errors are those of
 // CallMessage.Call.
 func (s *System) CallJSON(ctx context.Context, to Ref, in Incoming) (json.RawMessage, error) {
-	sl := s.slot(to.key)
+	sl := s.slot(to.Key())
 	deadline, ok := ctx.Deadline()
 	if !ok && s.o.CallTimeout > 0 {
 		deadline = time.Now().Add(s.o.CallTimeout)
@@ -30,7 +30,7 @@ func (s *System) CallJSON(ctx context.Context, to Ref, in Incoming) (json.RawMes
 	for {
 		c := sl.cell.Load()
 		if c == nil {
-			if to.incarnation != 0 {
+			if to.Incarnation() != 0 {
 				return nil, ErrStale
 			}
 			if err := s.await(ctx, deadline, sl); err != nil {
@@ -39,7 +39,7 @@ func (s *System) CallJSON(ctx context.Context, to Ref, in Incoming) (json.RawMes
 			continue
 		}
 		switch {
-		case to.incarnation != 0 && c.inc != to.incarnation:
+		case to.Incarnation() != 0 && c.inc != to.Incarnation():
 			return nil, ErrStale
 		case ch.waits(sl.key, c.inc):
 			return nil, ErrDeadlock
@@ -50,7 +50,7 @@ func (s *System) CallJSON(ctx context.Context, to Ref, in Incoming) (json.RawMes
 		}
 		v, err := s.ask(ctx, c, deadline, ch, m)
 		switch {
-		case (err == errEnded || err == errUndelivered) && to.incarnation != 0:
+		case (err == errEnded || err == errUndelivered) && to.Incarnation() != 0:
 			return nil, ErrStale
 		case err == errEnded || err == errUndelivered:
 			sl.cell.CompareAndSwap(c, nil)
@@ -69,10 +69,10 @@ func (s *System) CallJSON(ctx context.Context, to Ref, in Incoming) (json.RawMes
 // CastJSON queues a message that came as JSON, for a child of this node. Errors are those of CastMessage.Cast, and a
 // *MessageError for a message that the behavior does not know.
 func (s *System) CastJSON(to Ref, in Incoming) error {
-	sl := s.slot(to.key)
+	sl := s.slot(to.Key())
 	c := sl.cell.Load()
 	switch {
-	case c == nil && to.incarnation != 0, c != nil && to.incarnation != 0 && to.incarnation != c.inc:
+	case c == nil && to.Incarnation() != 0, c != nil && to.Incarnation() != 0 && to.Incarnation() != c.inc:
 		return ErrStale
 	case c == nil:
 		return ErrGone

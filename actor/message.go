@@ -90,15 +90,15 @@ func (t CallMessage[Q, R]) Name() string { return t.def.name }
 // (ErrDeadlock), and ends when this actor must. A goroutine that a handler leaves behind uses a context of its own.
 func (t CallMessage[Q, R]) Call(ctx context.Context, to Ref, q Q) (R, error) {
 	var none R
-	s, sl, from, err := to.resolve(ctx)
+	s, sl, from, err := resolve(ctx, to)
 	if err != nil {
 		return none, err
 	}
 	m := Message{t.def, q}
 	for {
-		v, err := s.call(ctx, sl, to.incarnation, from, m)
+		v, err := s.call(ctx, sl, to.Incarnation(), from, m)
 		if err == errElsewhere {
-			if r, here, err := callAway[R](ctx, s, sl, to.incarnation, from, m); !here {
+			if r, here, err := callAway[R](ctx, s, sl, to.Incarnation(), from, m); !here {
 				return r, err
 			}
 			continue
@@ -124,11 +124,11 @@ func (t CastMessage[Q]) Name() string { return t.def.name }
 // one goroutine to one incarnation arrive in order (S42). Errors: ErrBusy, ErrGone, ErrNoNode, ErrStale, ErrClosed,
 // ErrUnbound. It does not wait.
 func (t CastMessage[Q]) Cast(ctx context.Context, to Ref, q Q) error {
-	s, sl, _, err := to.resolve(ctx)
+	s, sl, _, err := resolve(ctx, to)
 	if err != nil {
 		return err
 	}
-	return s.cast(ctx, sl, to.incarnation, Message{t.def, q})
+	return s.cast(ctx, sl, to.Incarnation(), Message{t.def, q})
 }
 
 // decodeStrict reads exactly one JSON value; unknown fields are errors. An absent value is null.

@@ -2,95 +2,38 @@ package actor
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
+
+	"github.com/supnode/supnode/actor/ref"
 )
 
-// Ref names a child wherever it runs, through restarts and moves; a pinned one means one incarnation only. Refs of one node
-// can be compared with == and be keys of maps. A ref that was unmarshaled, or made by RefTo, knows no node yet: inside an
-// actor it works as it is, elsewhere System.Bind gives it one; to compare such refs use Equal.
-type Ref struct {
-	key         Key
-	incarnation Incarnation // 0 = whichever runs
-	slot        *slot       // nil = unbound
-}
+// Ref names a child wherever it runs, through restarts and moves; a pinned one means one incarnation only. See package ref
+// for its methods.
+type Ref = ref.Ref
 
 // RefTo makes a ref from a name.
-func RefTo(supervisor, child string) Ref { return Ref{key: Key{supervisor, child}} }
+func RefTo(supervisor, child string) Ref { return ref.To(supervisor, child) }
 
-// Key is the name of the child.
-func (r Ref) Key() Key { return r.key }
-
-// Incarnation is the one that a pinned ref means; 0 for a ref that is not pinned.
-func (r Ref) Incarnation() Incarnation { return r.incarnation }
-
-// IsZero reports whether r names no child.
-func (r Ref) IsZero() bool { return r.key == Key{} }
-
-// Equal reports whether two refs name the same child, and the same incarnation if they are pinned.
-func (r Ref) Equal(o Ref) bool { return r.key == o.key && r.incarnation == o.incarnation }
-
-// Pinned returns a ref to the incarnation that runs on this node now; once that has ended, it answers ErrStale. It reports
-// false when none runs here. The ref of an actor's own Context pins that actor's incarnation.
-func (r Ref) Pinned() (Ref, bool) {
-	if r.incarnation != 0 {
-		return r, true
+// Here implements ref.Place.
+func (sl *slot) Here() (Incarnation, bool) {
+	if c := sl.cell.Load(); c != nil {
+		return c.inc, true
 	}
-	if r.slot == nil {
-		return Ref{}, false
-	}
-	c := r.slot.cell.Load()
-	if c == nil {
-		return Ref{}, false
-	}
-	r.incarnation = c.inc
-	return r, true
+	return 0, false
 }
 
-// PinnedTo returns a ref to one incarnation.
-func (r Ref) PinnedTo(inc Incarnation) Ref {
-	r.incarnation = inc
-	return r
-}
-
-func (r Ref) String() string {
-	if r.incarnation != 0 {
-		return fmt.Sprintf("%s@%d", r.key, r.incarnation)
-	}
-	return r.key.String()
-}
-
-type refJSON struct {
-	Key
-	Incarnation Incarnation `json:"incarnation,omitempty"`
-}
-
-// MarshalJSON implements json.Marshaler: {"supervisor": …, "child": …}, and "incarnation" when pinned.
-func (r Ref) MarshalJSON() ([]byte, error) { return json.Marshal(refJSON{r.key, r.incarnation}) }
-
-// UnmarshalJSON implements json.Unmarshaler. The ref is not bound to a node.
-func (r *Ref) UnmarshalJSON(raw []byte) error {
-	var j refJSON
-	if err := json.Unmarshal(raw, &j); err != nil {
-		return err
-	}
-	if (j.Supervisor == "") != (j.Child == "") {
-		return errors.New("a ref names a supervisor and a child")
-	}
-	*r = Ref{key: j.Key, incarnation: j.Incarnation}
-	return nil
-}
+// ref is a ref to the slot's child; inc pins it, 0 does not.
+func (sl *slot) ref(inc Incarnation) Ref { return ref.At(sl.key, inc, sl) }
 
 // resolve finds the node whose messages these are, and who sends.
-func (r Ref) resolve(ctx context.Context) (*System, *slot, *cell, error) {
+func resolve(ctx context.Context, r Ref) (*System, *slot, *cell, error) {
 	var from *cell
 	if c, ok := ctx.(*Context); ok {
 		from = c.cell
 	} else if c, ok := ctx.Value(contextKey{}).(*Context); ok {
 		from = c.cell
 	}
-	if sl := r.slot; sl != nil && (from == nil || from.slot.sys == sl.sys) {
+	if sl, ok := r.Place().(*slot); ok && (from == nil || from.slot.sys == sl.sys) {
 		return sl.sys, sl, from, nil
 	}
 	switch {
@@ -100,5 +43,5 @@ func (r Ref) resolve(ctx context.Context) (*System, *slot, *cell, error) {
 		return nil, nil, nil, fmt.Errorf("%w: %s", ErrUnbound, r)
 	}
 	s := from.slot.sys
-	return s, s.slot(r.key), from, nil
+	return s, s.slot(r.Key()), from, nil
 }

@@ -35,7 +35,7 @@ func (s *System) castAway(ctx context.Context, sl *slot, inc Incarnation, m Mess
 	if s.o.Router == nil {
 		return gone
 	}
-	err := s.o.Router.Cast(ctx, Ref{sl.key, inc, sl}, m)
+	err := s.o.Router.Cast(ctx, sl.ref(inc), m)
 	if errors.Is(err, ErrHere) {
 		return gone
 	}
@@ -160,7 +160,7 @@ func callAway[R any](ctx context.Context, s *System, sl *slot, inc Incarnation, 
 		ctx, cancel = context.WithDeadline(ctx, deadline)
 		defer cancel()
 	}
-	err = s.o.Router.Call(ctx, Ref{sl.key, inc, sl}, m, from.chain().hops(), &r)
+	err = s.o.Router.Call(ctx, sl.ref(inc), m, from.chain().hops(), &r)
 	switch {
 	case !errors.Is(err, ErrHere):
 		return r, false, ended(err)

@@ -117,14 +117,14 @@ func NewSystem(o Options) *System {
 
 // Ref makes a ref to a child, whether or not it runs here.
 func (s *System) Ref(supervisor, child string) Ref {
-	k := Key{supervisor, child}
-	return Ref{key: k, slot: s.slot(k)}
+	k := Key{Supervisor: supervisor, Child: child}
+	return s.slot(k).ref(0)
 }
 
 // Bind makes a ref usable outside of actors, and comparable with == to other refs of this node.
 func (s *System) Bind(r Ref) Ref {
 	if !r.IsZero() {
-		r.slot = s.slot(r.key)
+		r = s.slot(r.Key()).ref(r.Incarnation())
 	}
 	return r
 }

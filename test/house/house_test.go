@@ -31,6 +31,7 @@ var rooms = [][]string{
 	{"rpc"},
 	{"fsm"},
 	{"supervisor", "actor"},
+	{"actor/ref"},
 }
 
 // level is how far down the house a package is; the longest room that holds it counts.
