@@ -91,10 +91,26 @@ func TestInvalidManifests(t *testing.T) {
 		{exec(`[{"command": 5}]`), "children[0].args[0].command", "not a string"},
 		{exec(`[{"command": "a", "args": "b"}]`), "children[0].args[0].args", "not a list of strings"},
 		{exec(`[{"command": "a", "env": {"A": 1}}]`), "children[0].args[0].env", "not an object of strings"},
-		{exec(`[{"command": "a", "cwd": "/"}]`), "children[0].args[0].cwd", "command, args, env and dir"},
+		{exec(`[{"command": "a", "cwd": "/"}]`), "children[0].args[0].cwd", "command, args, env, env_file, dir and stop_signal"},
 		{exec(`[{"command": "a", "env": {"A=B": "1"}}]`), "children[0].args[0].env", "name of a variable"},
 		{exec(`[{"command": "a", "env": {"SUPNODE_NODE_ID": "1"}}]`), "children[0].args[0].env.SUPNODE_NODE_ID", "set by the node"},
 		{exec(`[{"command": "a\u0000b"}]`), "children[0].args[0].command", "NUL"},
+		{exec(`[{"command": null}]`), "children[0].args[0].command", "needs a command"},
+		{exec(`[{"command": "bin/a"}]`), "children[0].args[0].command", "relative path"},
+		{exec(`[{"command": "a", "args": ["b", "c\u0000"]}]`), "children[0].args[0].args[1]", "NUL"},
+		{exec(`[{"command": "a", "dir": "b"}]`), "children[0].args[0].dir", "relative path"},
+		{exec(`[{"command": "a", "dir": "/b\u0000"}]`), "children[0].args[0].dir", "NUL"},
+		{exec(`[{"command": "a", "env": {"A": "b\u0000"}}]`), "children[0].args[0].env.A", "NUL"},
+		{exec(`[{"command": "a", "env_file": 5}]`), "children[0].args[0].env_file", "not the path of a file, or a list of paths"},
+		{exec(`[{"command": "a", "env_file": ["/a", 5]}]`), "children[0].args[0].env_file", "not the path of a file, or a list of paths"},
+		{exec(`[{"command": "a", "env_file": ""}]`), "children[0].args[0].env_file[0]", "not an absolute path"},
+		{exec(`[{"command": "a", "env_file": ["/a", "b/c"]}]`), "children[0].args[0].env_file[1]", "not an absolute path"},
+		{exec(`[{"command": "a", "env_file": ["/a\u0000"]}]`), "children[0].args[0].env_file[0]", "NUL"},
+		{exec(`[{"command": "a", "env_file": [` + strings.Repeat(`"/a",`, 16) + `"/a"]}]`), "children[0].args[0].env_file", "a command may have 16"},
+		{exec(`[{"command": "a", "stop_signal": 2}]`), "children[0].args[0].stop_signal", "not the name of a signal"},
+		{exec(`[{"command": "a", "stop_signal": "SIGFOO"}]`), "children[0].args[0].stop_signal", "use one of SIGTERM, SIGINT"},
+		{exec(`[{"command": "a", "stop_signal": "int"}]`), "children[0].args[0].stop_signal", `write "int" as SIGINT`},
+		{exec(`[{"command": "a", "stop_signal": "SIGKILL"}]`), "children[0].args[0].stop_signal", "shutdown_timeout"},
 	} {
 		errs := parse(t, c.manifest).WithDefaults().Validate()
 		if len(errs) != 1 || errs[0].Location != c.location || !strings.Contains(errs[0].Message, c.message) {
@@ -150,6 +166,19 @@ func TestExecArgs(t *testing.T) {
 	want := ExecArgs{Command: "/bin/sh", Args: []string{"-c", "x"}, Env: map[string]string{"A": "b"}, Dir: "/tmp"}
 	if d := cmp.Diff(want, a); d != "" || len(errs) > 0 {
 		t.Error(d, errs)
+	}
+	for text, want := range map[string]ExecArgs{
+		`"env_file": "/a"`:         {EnvFile: []string{"/a"}},
+		`"env_file": ["/a", "/b"]`: {EnvFile: []string{"/a", "/b"}},
+		`"env_file": null`:         {},
+		`"stop_signal": "SIGINT"`:  {StopSignal: "SIGINT"},
+		`"stop_signal": ""`:        {},
+	} {
+		want.Command = "/x"
+		a, errs := ParseExecArgs([]json.RawMessage{[]byte(`{"command": "/x", ` + text + `}`)})
+		if d := cmp.Diff(want, a); d != "" || len(errs) > 0 {
+			t.Error(text, d, errs)
+		}
 	}
 }
 

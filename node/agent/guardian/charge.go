@@ -31,7 +31,8 @@ type charge struct {
 	output *output
 	slow   *time.Timer // runs out when init takes too long
 	late   *time.Timer // runs out when stopping takes too long
-	asked  bool        // SIGTERM is sent
+	asker  unix.Signal // asks it to stop
+	asked  bool        // that is sent
 	forced string      // SIGKILL is sent: the detail of its exit
 }
 
@@ -101,7 +102,7 @@ func (r *Runner) heed(c *charge) {
 func (r *Runner) ask(c *charge, by agent.Instant, untimely string) {
 	if !c.asked {
 		c.asked = true
-		r.signal(c, unix.SIGTERM)
+		r.signal(c, c.asker)
 	}
 	if c.late != nil {
 		c.late.Stop()

@@ -39,6 +39,7 @@ type loop struct {
 type preparedCharge struct {
 	charge *charge
 	ready  spawn
+	asker  unix.Signal
 	output *output
 	err    error
 }
@@ -148,6 +149,7 @@ func (r *Runner) prepare(c *charge) {
 		p := preparedCharge{charge: c}
 		var program Program
 		if program, p.err = ParseProgram(c.spawn.Args); p.err == nil {
+			p.asker = program.asker()
 			if p.ready, p.err = program.order(r.config, c.spawn); p.err == nil {
 				p.output, p.err = newOutput(r.logs.of(c.spawn.Key))
 			}
@@ -172,7 +174,7 @@ func (r *Runner) onPrepared(p preparedCharge) {
 	case p.err != nil:
 		r.finish(c, c.initFailed(p.err.Error()))
 	default:
-		c.phase, c.ready, c.output = waiting, p.ready, p.output
+		c.phase, c.ready, c.asker, c.output = waiting, p.ready, p.asker, p.output
 		r.loop.queue = append(r.loop.queue, c)
 	}
 }

@@ -1,11 +1,9 @@
 package guardian
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -15,65 +13,28 @@ import (
 
 	"github.com/supnode/supnode/node/agent"
 	"github.com/supnode/supnode/rpc"
+	sup "github.com/supnode/supnode/supervisor"
+	"golang.org/x/sys/unix"
 )
 
 // A Program is the argument of the behavior exec.
-type Program struct {
-	Command string            `json:"command"` // an absolute path, or a name looked up in PATH
-	Args    []string          `json:"args,omitempty"`
-	Env     map[string]string `json:"env,omitempty"` // beside and before supnode's own environment
-	Dir     string            `json:"dir,omitempty"` // absolute; default /
-}
+type Program sup.ExecArgs
 
-// ParseProgram reads the args of a child spec: exactly one object, without fields unknown here.
+// ParseProgram reads the args of a child spec. They were looked at before they came into the log, by a version of supnode
+// that may be another one.
 func ParseProgram(args []json.RawMessage) (Program, error) {
-	var p Program
-	if len(args) != 1 {
-		return p, fmt.Errorf(`exec takes one object as its args, like [{"command": "/bin/sleep", "args": ["1000"]}], and has %d`, len(args))
+	a, wrong := sup.ParseExecArgs(args)
+	if len(wrong) > 0 {
+		return Program{}, fmt.Errorf("%s: %s", wrong[0].Location, wrong[0].Message)
 	}
-	d := json.NewDecoder(bytes.NewReader(args[0]))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&p); err != nil {
-		return p, fmt.Errorf(`args of exec: %w; the object has the fields command, args, env and dir`, err)
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return p, errors.New("args of exec: there is something after the object")
-	}
-	return p, p.check()
+	return Program(a), nil
 }
-
-func (p Program) check() error {
-	switch {
-	case p.Command == "":
-		return errors.New("args of exec: command is missing; give an absolute path or a name to look up in PATH")
-	case strings.Contains(p.Command, "/") && !filepath.IsAbs(p.Command):
-		return fmt.Errorf("command %q is a relative path; give an absolute one or a name to look up in PATH", p.Command)
-	case p.Dir != "" && !filepath.IsAbs(p.Dir):
-		return fmt.Errorf("dir %q is a relative path; give an absolute one", p.Dir)
-	}
-	for _, text := range append([]string{p.Command, p.Dir}, p.Args...) {
-		if strings.ContainsRune(text, 0) {
-			return fmt.Errorf("%q has a zero byte in it", text)
-		}
-	}
-	for name, value := range p.Env {
-		switch {
-		case name == "" || strings.ContainsAny(name, "=\x00") || strings.ContainsRune(value, 0):
-			return fmt.Errorf("env: %q is not the name of a variable, or its value has a zero byte in it", name)
-		case slices.Contains(reserved, name):
-			return fmt.Errorf("env: %s is set by supnode; use another name", name)
-		}
-	}
-	return nil
-}
-
-var reserved = []string{envSupervisor, envChild, envNode, envIncarnation, envNodeID}
 
 // notInherited are variables that speak of the supnode process and would mislead a command.
 var notInherited = []string{"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "INVOCATION_ID", "JOURNAL_STREAM", marker}
 
-// environment is a command's: who it is, then its own variables, then supnode's but SUPNODE_*.
-func (p Program) environment(s rpc.Spawn, node, nodeID string, own []string) []string {
+// environment is a command's: who it is, then its own variables, then those of its files, then supnode's but SUPNODE_*.
+func (p Program) environment(s rpc.Spawn, node, nodeID string, files, own []string) []string {
 	env := []string{
 		envNodeID + "=" + nodeID, // first, so that it is the one that counts
 		envSupervisor + "=" + string(s.Key.Supervisor),
@@ -81,13 +42,20 @@ func (p Program) environment(s rpc.Spawn, node, nodeID string, own []string) []s
 		envNode + "=" + node,
 		envIncarnation + "=" + strconv.FormatUint(s.Inc.Token(), 10),
 	}
+	set := map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(p.Env)) {
 		env = append(env, name+"="+p.Env[name])
+		set[name] = true
+	}
+	for _, entry := range slices.Backward(files) { // of two settings the later counts
+		if name, _, _ := strings.Cut(entry, "="); !set[name] {
+			env = append(env, entry)
+			set[name] = true
+		}
 	}
 	for _, entry := range own {
 		name, _, _ := strings.Cut(entry, "=")
-		_, replaced := p.Env[name]
-		if name == "" || replaced || strings.HasPrefix(name, "SUPNODE_") || slices.Contains(notInherited, name) {
+		if name == "" || set[name] || strings.HasPrefix(name, "SUPNODE_") || slices.Contains(notInherited, name) {
 			continue
 		}
 		env = append(env, entry)
@@ -169,7 +137,15 @@ func lookUp(name string, env []string) (string, error) {
 
 // order turns a spawn into what the guardian is told, or into the text of its init failure.
 func (p Program) order(c Config, a agent.Spawn) (spawn, error) {
-	env := p.environment(a.Spawn, string(c.Node), c.NodeID, os.Environ())
+	var files []string
+	for _, path := range p.EnvFile {
+		more, err := readEnvFile(path)
+		if err != nil {
+			return spawn{}, err
+		}
+		files = append(files, more...)
+	}
+	env := p.environment(a.Spawn, string(c.Node), c.NodeID, files, os.Environ())
 	file, err := p.resolve(c.Allow, env)
 	if err != nil {
 		return spawn{}, err
@@ -179,4 +155,12 @@ func (p Program) order(c Config, a agent.Spawn) (spawn, error) {
 		dir = "/"
 	}
 	return spawn{Session: a.Session, Path: file, Args: append([]string{p.Command}, p.Args...), Env: env, Dir: dir}, nil
+}
+
+// asker is the signal that asks the program to stop.
+func (p Program) asker() unix.Signal {
+	if s := unix.SignalNum(string(p.StopSignal)); s != 0 {
+		return s
+	}
+	return unix.SIGTERM
 }

@@ -70,14 +70,14 @@ func TestALinkDoesNotWidenWhatIsAllowed(t *testing.T) {
 
 func TestParseProgram(t *testing.T) {
 	for _, c := range []struct{ args, text string }{
-		{``, "takes one object"},
+		{``, "takes one argument"},
 		{`{"command": "/a"} | {"command": "/b"}`, "has 2"},
-		{`"sleep 1"`, "args of exec"},
-		{`{"args": ["x"]}`, "command is missing"},
-		{`{"command": "/a", "args": "x"}`, "args"},
+		{`"sleep 1"`, "is an object"},
+		{`{"args": ["x"]}`, "needs a command"},
+		{`{"command": "/a", "args": "x"}`, "args[0].args"},
 		{`{"command": "/a", "env": {"A=B": "c"}}`, "A=B"},
 		{`{"command": "/a", "dir": "b"}`, "relative"},
-		{`{"command": "/a\u0000"}`, "zero byte"},
+		{`{"command": "/a\u0000"}`, "NUL"},
 		{`{"command": "/a", "env": {"SUPNODE_CHILD": "x"}}`, "SUPNODE_CHILD"},
 	} {
 		var args []json.RawMessage

@@ -58,6 +58,37 @@ func stopIn(r *rig, d time.Duration) func(agent.Spawn) {
 	return func(s agent.Spawn) { r.Stop(agent.Stop{Key: s.Key, Inc: s.Inc, Timeout: int64(d)}) }
 }
 
+// The signal goes to the whole group; what is left at the shutdown_timeout is killed as ever.
+func TestTheStopSignalIsTheChosenOne(t *testing.T) {
+	r := newRig(t)
+	for _, name := range append(sup.StopSignals, "") {
+		t.Run(string(name), func(t *testing.T) {
+			up := filepath.Join(t.TempDir(), "up")
+			short := strings.TrimPrefix(string(name), "SIG")
+			if name == "" {
+				short = "TERM"
+			}
+			s := r.start(Program{Command: "/bin/bash", Args: []string{"-c",
+				`for s in TERM INT QUIT HUP ABRT USR1 USR2 WINCH; do trap "echo $s > $0; exit 0" $s; done; echo on > $0; while :; do sleep 0.01; done`, up}, StopSignal: name})
+			r.waitStarted(s)
+			eventually(t, "the script is up", func() bool { text, _ := os.ReadFile(up); return string(text) == "on\n" })
+			stopIn(r, time.Minute)(s)
+			if e := r.waitEnd(s); e.Reason != sup.ExitShutdown || e.Detail != "exit status 0" {
+				t.Errorf("ended %+v", e)
+			}
+			if text, _ := os.ReadFile(up); string(text) != short+"\n" {
+				t.Errorf("it was asked by %q", text)
+			}
+		})
+	}
+	deaf := r.start(Program{Command: "/bin/sleep", Args: []string{"1000"}, StopSignal: "SIGWINCH"}) // which it ignores
+	r.waitStarted(deaf)
+	stopIn(r, 50*time.Millisecond)(deaf)
+	if e := r.waitEnd(deaf); e.Reason != sup.ExitKilled || e.Detail != "did not stop within 50ms" {
+		t.Errorf("ended %+v", e)
+	}
+}
+
 func TestStartFailuresSayWhatToDo(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string, mode os.FileMode) string {
@@ -87,7 +118,7 @@ func TestStartFailuresSayWhatToDo(t *testing.T) {
 		{"no program", Program{Command: noProgram}, "neither a program of this machine"},
 		{"bad dir", Program{Command: noInterpreter, Dir: "/no/dir"}, `dir "/no/dir" does not exist`},
 		{"dir is a file", Program{Command: noInterpreter, Dir: noExec}, "is not a directory"},
-		{"reserved", Program{Command: noInterpreter, Env: map[string]string{"SUPNODE_NODE_ID": "x"}}, "SUPNODE_NODE_ID is set by supnode"},
+		{"reserved", Program{Command: noInterpreter, Env: map[string]string{"SUPNODE_NODE_ID": "x"}}, "SUPNODE_NODE_ID is set by the node itself"},
 		{"too long", Program{Command: noInterpreter, Args: []string{strings.Repeat("x", 9<<20)}}, "more than"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -109,6 +140,7 @@ func TestStartFailuresSayWhatToDo(t *testing.T) {
 func TestACommandKnowsWhoItIs(t *testing.T) {
 	t.Setenv("SUPNODE_SECRET", "no")
 	t.Setenv("INHERITED", "yes")
+	t.Setenv("LATIN", "caf\xe9") // an environment is bytes
 	r := newRig(t)
 	out := filepath.Join(t.TempDir(), "env")
 	s := r.start(Program{
@@ -122,7 +154,7 @@ func TestACommandKnowsWhoItIs(t *testing.T) {
 	}
 	for _, want := range []string{
 		"SUPNODE_SUPERVISOR=pool", "SUPNODE_CHILD=c1", "SUPNODE_NODE=n1", "SUPNODE_NODE_ID=" + r.nodeID,
-		"SUPNODE_INCARNATION=" + strconv.FormatUint(s.Inc.Token(), 10), "A=b", "INHERITED=no", "/usr",
+		"SUPNODE_INCARNATION=" + strconv.FormatUint(s.Inc.Token(), 10), "A=b", "INHERITED=no", "LATIN=caf\xe9", "/usr",
 	} {
 		if !strings.Contains("\n"+string(text), "\n"+want+"\n") {
 			t.Errorf("no line %q", want)

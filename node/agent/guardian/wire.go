@@ -80,6 +80,7 @@ var (
 			DupMapKey:         cbor.DupMapKeyEnforcedAPF,
 			ExtraReturnErrors: cbor.ExtraDecErrorUnknownField,
 			MaxArrayElements:  1 << 20,
+			UTF8:              cbor.UTF8DecodeInvalid, // the kernel's words are bytes
 		}.DecMode()
 		if err != nil {
 			panic(err)
