@@ -41,7 +41,7 @@ var refusals = map[sup.Code]refusal{
 	sup.CodeWrongStrategy:         {http.StatusConflict, "The supervisor's strategy does not allow this", []string{"strategy"}, false},
 	sup.CodeSupervisorStopped:     {http.StatusConflict, "The supervisor is stopped", []string{"reason"}, false},
 	sup.CodeBehaviorNotFound:      {http.StatusUnprocessableEntity, "No node has this behavior", []string{"behavior", "node"}, false},
-	sup.CodeSelectorNotRegistered: {http.StatusUnprocessableEntity, "The leader does not have this selector", nil, false},
+	sup.CodeSelectorNotRegistered: {http.StatusUnprocessableEntity, "The leader does not have this selector", []string{"selector"}, false},
 	sup.CodeNoAvailableNode:       {http.StatusServiceUnavailable, "No node can take the child", []string{"child", "reasons"}, false},
 	sup.CodeInitFailed:            {http.StatusBadGateway, "The child's init failed", []string{"child", "node", "reason"}, false},
 	sup.CodeMaxRestartsExceeded:   {http.StatusConflict, "The supervisor stopped: too many restarts", []string{"max_restarts", "within"}, false},
@@ -152,6 +152,10 @@ func (p problem) field(name string) any {
 		return p.MaxRestarts
 	case "within":
 		return p.Within
+	case "name":
+		return orNull(p.Name)
+	case "selector":
+		return orNull(p.Selector)
 	case "bound":
 		return p.Bound
 	}

@@ -31,7 +31,7 @@ func TestEveryCodeHasItsStatusAndExactlyItsFields(t *testing.T) {
 		sup.CodeWrongStrategy:         {409, "strategy"},
 		sup.CodeSupervisorStopped:     {409, "reason"},
 		sup.CodeBehaviorNotFound:      {422, "behavior node"},
-		sup.CodeSelectorNotRegistered: {422, ""},
+		sup.CodeSelectorNotRegistered: {422, "selector"},
 		sup.CodeNoAvailableNode:       {503, "child reasons"},
 		sup.CodeInitFailed:            {502, "child node reason"},
 		sup.CodeMaxRestartsExceeded:   {409, "max_restarts within"},
@@ -58,7 +58,7 @@ func TestEveryCodeHasItsStatusAndExactlyItsFields(t *testing.T) {
 		t.Run(string(code), func(t *testing.T) {
 			// Every field is set: those that are not the code's must not show.
 			p := &sup.Problem{Code: code, Detail: "d", Supervisor: "s", Child: "c", Node: "n", Behavior: "b", Strategy: "x", Reason: "r",
-				Reasons: []sup.NodeReason{{Node: "n1", Reason: "down"}}, MaxRestarts: 3, Within: 5e9, Bound: 7,
+				Reasons: []sup.NodeReason{{Node: "n1", Reason: "down"}}, MaxRestarts: 3, Within: 5e9, Bound: 7, Name: "x", Selector: "y",
 				Errors: []sup.FieldError{{Location: "l", Message: "m"}}}
 			f := newFace(t)
 			f.refuse, f.forged = p, true

@@ -2,9 +2,6 @@ package admin
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"net/http"
 	"net/url"
 
@@ -90,7 +87,7 @@ func (a *api) startSupervisor(ctx context.Context, in *startSupervisor) (*create
 	}
 	spec := in.Body.WithDefaults()
 	if spec.Name == "" {
-		spec.Name = madeName(in.IdempotencyKey)
+		spec.Name = node.MadeName(in.IdempotencyKey)
 	}
 	if wrong := spec.Validate(); len(wrong) > 0 {
 		return nil, invalid(wrong...)
@@ -134,15 +131,6 @@ func (a *api) after(ctx context.Context, done fsm.Outcome, q node.Query) (node.A
 	q.Stale = false
 	ans, err := a.node.Read(ctx, q)
 	return ans, err == nil
-}
-
-// madeName names a supervisor whose manifest does not: a repeated request must get the same name again.
-func madeName(key string) sup.Name {
-	if key == "" {
-		key = rand.Text()
-	}
-	sum := sha256.Sum256([]byte(key))
-	return sup.Name("supervisor-" + hex.EncodeToString(sum[:6]))
 }
 
 // supervisorView has no null where an object is meant, and times in UTC.

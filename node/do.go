@@ -25,7 +25,7 @@ func (n *Node) notLeader() error {
 
 // Do asks the cluster for a change and returns when its outcome is known. key is the client's idempotency key; with none
 // the node makes one. The leader may change in between: the request is repeated under its key, and so has its effect once
-// (S36). Errors are *supervisor.Problem, or ctx's.
+// (S36). The defaults of a spec are filled in, and one that is not valid is refused. Errors are *supervisor.Problem, or ctx's.
 func (n *Node) Do(ctx context.Context, cmd fsm.Command, key string) (Outcome, error) {
 	return n.do(ctx, cmd, key, false)
 }
@@ -38,6 +38,10 @@ func (n *Node) DoCommitted(ctx context.Context, cmd fsm.Command, key string) (Ou
 func (n *Node) do(ctx context.Context, cmd fsm.Command, key string, committed bool) (Outcome, error) {
 	if cmd.Request = nil; !forClients(cmd) {
 		return Outcome{}, errNoRequest
+	}
+	cmd, err := prepared(cmd)
+	if err != nil {
+		return Outcome{}, err
 	}
 	req, err := identify(cmd, key)
 	if err != nil {
@@ -74,9 +78,11 @@ func identify(cmd fsm.Command, key string) (*fsm.Request, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode the request: %w", err)
 	}
-	if len(key) > 255 {
-		return nil, &sup.Problem{Code: sup.CodeInvalidSpec, Detail: "the idempotency key is longer than 255 bytes",
-			Errors: []sup.FieldError{{Location: "Idempotency-Key", Message: "use at most 255 bytes"}}}
+	if err := validKey(key); err != nil {
+		return nil, err
+	}
+	if err := readable(b); err != nil {
+		return nil, err
 	}
 	sum := sha256.Sum256(b)
 	r := &fsm.Request{Key: key, Hash: sum[:]}

@@ -55,6 +55,9 @@ func (n *Node) serve() {
 		if !forClients(ask.Command) {
 			return nil, errNoRequest
 		}
+		if _, err := prepared(ask.Command); err != nil {
+			return nil, err
+		}
 		o, err := n.doHere(ctx, ask)
 		return o, err
 	})

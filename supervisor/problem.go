@@ -66,6 +66,8 @@ type Problem struct {
 	Within      Duration     `json:"within,omitempty" cbor:"11,keyasint,omitempty"`
 	Errors      []FieldError `json:"errors,omitempty" cbor:"12,keyasint,omitempty"`
 	Bound       int64        `json:"bound,omitempty" cbor:"13,keyasint,omitempty"`
+	Name        string       `json:"name,omitempty" cbor:"14,keyasint,omitempty"`     // a global name
+	Selector    string       `json:"selector,omitempty" cbor:"15,keyasint,omitempty"` // a custom selector
 }
 
 func (p *Problem) Error() string {

@@ -1,8 +1,10 @@
 package supervisor
 
 import (
-	"encoding/json"
 	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Bounds of a manifest.
@@ -102,6 +104,8 @@ func (v *validator) child(at string, c ChildSpec) {
 		v.add(at+"behavior", `a child needs a behavior; "exec" runs a command`)
 	case len(c.Behavior) > MaxBehaviorName:
 		v.add(at+"behavior", "a behavior's name has at most %d bytes", MaxBehaviorName)
+	case strings.ContainsFunc(c.Behavior, func(r rune) bool { return r == utf8.RuneError || unicode.IsSpace(r) || unicode.IsControl(r) }):
+		v.add(at+"behavior", "%q is not a behavior's name: it has a space, a control character or no valid UTF-8", c.Behavior)
 	}
 	if c.Restart != "" && !c.Restart.Valid() {
 		v.add(at+"restart", "%q is not a restart type; use permanent, transient or temporary", c.Restart)
@@ -123,8 +127,9 @@ func (v *validator) args(at string, c ChildSpec) {
 	}
 	size := 0
 	for i, a := range c.Args {
-		if size += len(a); !json.Valid(a) {
-			v.add(fmt.Sprintf("%sargs[%d]", at, i), "this is not JSON")
+		size += len(a)
+		if why := argError(a); why != "" {
+			v.add(fmt.Sprintf("%sargs[%d]", at, i), "%s", why)
 			return
 		}
 	}

@@ -150,8 +150,10 @@ func sameTopRoom(a, b string) bool {
 	return top(a) == top(b) && top(a) != "node"
 }
 
-// shell are the files of the step machines' packages that drive them: goroutines, clocks and connections.
+// shell are the files of the core's packages that drive it: goroutines, clocks and connections; of supervisor, what programs
+// hold and wait with.
 var shell = map[string][]string{
+	"supervisor/":  {"handle"},
 	"node/leader/": {"driver"},
 	"node/agent/":  {"driver", "gate", "inbox", "link"},
 }
@@ -163,11 +165,9 @@ func pure(path string) bool {
 		return false
 	}
 	switch dir {
-	case "supervisor/":
-		return true
 	case "fsm/":
 		return file != "raft.go"
-	case "node/leader/", "node/agent/":
+	case "supervisor/", "node/leader/", "node/agent/":
 		return !slices.ContainsFunc(shell[dir], func(s string) bool { return strings.HasPrefix(file, s) })
 	}
 	return false

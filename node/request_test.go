@@ -1,0 +1,109 @@
+package node_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/supnode/supnode/fsm"
+	"github.com/supnode/supnode/node"
+	sup "github.com/supnode/supnode/supervisor"
+)
+
+// What a program asks for is checked before it reaches the log: a spec that breaks a rule, and text that no replica could read
+// back, are refused as invalid_spec, and the cluster goes on.
+func TestWhatIsNotValidNeverReachesTheLog(t *testing.T) {
+	c := newCluster(t, 1, 1, func(cfg *node.Config) { cfg.Exec.Enabled = false; cfg.Behaviors = greeters() })
+	c.start("n1", "a1")
+	c.ready()
+	ctx := bounded(t, 30*time.Second)
+	for _, at := range []sup.NodeName{"n1", "a1"} {
+		n := c.nodes[at]
+		startWith := func(change func(*sup.Spec)) error {
+			o := sup.Options{Name: "bad", Children: []sup.ChildSpec{{ID: "w", Behavior: "greeter"}}}
+			change(&o)
+			_, err := sup.Start(ctx, n, o)
+			return err
+		}
+		child := func(c sup.ChildSpec) error {
+			_, err := n.StartChild(ctx, "pool", c)
+			return err
+		}
+		negative := sup.Duration(-5)
+		for what, ask := range map[string]func() error{
+			"children[0].id":           func() error { return startWith(func(s *sup.Spec) { s.Children[0].ID = "a b" }) },
+			"children[1].id":           func() error { return startWith(func(s *sup.Spec) { s.Children = append(s.Children, s.Children[0]) }) },
+			"strategy":                 func() error { return startWith(func(s *sup.Spec) { s.Strategy = "best_effort" }) },
+			"selector":                 func() error { return startWith(func(s *sup.Spec) { s.Selector = &sup.Selector{} }) },
+			"name":                     func() error { return startWith(func(s *sup.Spec) { s.Name = "\xff" }) },
+			"children[0].args[0]":      func() error { return startWith(func(s *sup.Spec) { s.Children[0].Args = sup.Args(math.Inf(1)) }) },
+			"restart_intensity.within": func() error { return startWith(func(s *sup.Spec) { s.Intensity = &sup.Intensity{Within: -1} }) },
+			"id":                       func() error { return child(sup.ChildSpec{Behavior: "greeter"}) },
+			"behavior":                 func() error { return child(sup.ChildSpec{ID: "x", Behavior: "greet\xffer"}) },
+			"args[1]": func() error {
+				return child(sup.ChildSpec{ID: "x", Behavior: "greeter", Args: []json.RawMessage{[]byte("1"), []byte("{")}})
+			},
+			"shutdown_timeout": func() error { return child(sup.ChildSpec{ID: "x", Behavior: "greeter", ShutdownTimeout: &negative}) },
+			"request":          func() error { return n.StopSupervisor(ctx, "pool", "because\xff") },
+			"args[0]": func() error {
+				_, err := n.StartChildArgs(ctx, "pool", []json.RawMessage{[]byte("nul")})
+				return err
+			},
+			"Idempotency-Key": func() error {
+				return n.TerminateChild(node.WithIdempotencyKey(ctx, "k\xff"), sup.Key{Supervisor: "pool", Child: "x"})
+			},
+		} {
+			var invalid *sup.InvalidSpecError
+			if err := ask(); !errors.As(err, &invalid) || len(invalid.Errors) == 0 || invalid.Errors[0].Location != what {
+				t.Errorf("%s, asked at %s: %v", what, at, err)
+			}
+		}
+		if err := startWith(func(s *sup.Spec) { s.Children[0].Args = sup.Args(func() {}) }); err == nil || !strings.Contains(err.Error(), "has no JSON form: json: unsupported type: func()") {
+			t.Errorf("%v", err)
+		}
+		if _, err := n.Do(ctx, fsm.Command{StartSupervisor: &fsm.StartSupervisor{}}, ""); code(err) != sup.CodeInvalidSpec {
+			t.Errorf("without a name: %v", err)
+		}
+		if _, err := n.Do(ctx, fsm.Command{StartChild: &fsm.StartChild{Supervisor: "none", Spec: &sup.ChildSpec{ID: "w", Behavior: "greeter"}}}, ""); code(err) != sup.CodeSupervisorNotFound {
+			t.Errorf("defaults are not needed: %v", err)
+		}
+	}
+	pool, err := sup.Start(ctx, c.nodes["a1"], sup.Options{Children: []sup.ChildSpec{{ID: "w", Behavior: "greeter"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(string(pool.Name()), "supervisor-") {
+		t.Errorf("made the name %q", pool.Name())
+	}
+}
+
+// A key makes a repeated request the same one, for handles too (S36).
+func TestRule_S36_HandlesTakeAKey(t *testing.T) {
+	c := newCluster(t, 1, 0, func(cfg *node.Config) { cfg.Exec.Enabled = false; cfg.Behaviors = greeters() })
+	c.start("n1")
+	c.ready()
+	ctx := node.WithIdempotencyKey(bounded(t, 30*time.Second), "start-1")
+	var names [2]sup.Name
+	for i := range names {
+		pool, err := sup.Start(ctx, c.nodes["n1"], sup.Options{Children: []sup.ChildSpec{{ID: "w", Behavior: "greeter"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		names[i] = pool.Name()
+	}
+	if names[0] != names[1] {
+		t.Errorf("two names: %v", names)
+	}
+	_, err := sup.Start(ctx, c.nodes["n1"], sup.Options{Name: "other", Children: []sup.ChildSpec{{ID: "w", Behavior: "greeter"}}})
+	var reused *sup.IdempotencyKeyReusedError
+	if !errors.As(err, &reused) {
+		t.Errorf("another request under the key: %v", err)
+	}
+	if err := c.nodes["n1"].StopSupervisor(context.WithoutCancel(bounded(t, time.Second)), names[0], ""); err != nil {
+		t.Error(err)
+	}
+}
