@@ -30,7 +30,7 @@ type api struct {
 	log  hclog.Logger
 
 	followers *followers
-	roles     map[string]Role // by the mux's pattern
+	routes    map[string]route // by the mux's pattern
 }
 
 // New makes the handler of a node's HTTP face.
@@ -58,7 +58,7 @@ func newAPI(n Node, o Options) (*api, *gate, error) {
 		Formats:       map[string]huma.Format{"application/json": strictJSON, "json": strictJSON},
 		DefaultFormat: "application/json",
 	}
-	a := &api{node: n, huma: humago.New(mux, config), log: o.Logger, followers: newFollowers(), roles: map[string]Role{}}
+	a := &api{node: n, huma: humago.New(mux, config), log: o.Logger, followers: newFollowers(), routes: map[string]route{}}
 	a.statusRoutes()
 	a.nodeRoutes()
 	a.supervisorRoutes()
@@ -73,13 +73,14 @@ func newAPI(n Node, o Options) (*api, *gate, error) {
 		w.Header().Set("Content-Type", "application/openapi+json")
 		w.Write(document)
 	})
+	announce(mux)
 	mux.HandleFunc("GET /healthz", healthz)
 	mux.HandleFunc("GET /readyz", a.readyz)
 	m := newMetrics()
 	mux.Handle("GET /metrics", m.handler(n.Metrics()))
 	return a, &gate{
 		node: n, mux: mux, origin: http.NewCrossOriginProtection(), slots: make(chan struct{}, MaxInFlight),
-		tokens: tokensOf(o.Tokens), roles: a.roles, metrics: m,
+		tokens: tokensOf(o.Tokens), routes: a.routes, metrics: m,
 	}, nil
 }
 
@@ -101,7 +102,6 @@ func register[I, O any](a *api, op huma.Operation, handle func(context.Context, 
 	if !given {
 		role = needed(op.Method)
 	}
-	a.roles[op.Method+" "+op.Path] = role
 	op.Extensions = map[string]any{"x-supnode-role": role}
 	op.Security = []map[string][]string{{bearer: {}}, {}}
 	op.Metadata = map[string]any{ours: true}
@@ -114,6 +114,7 @@ func register[I, O any](a *api, op huma.Operation, handle func(context.Context, 
 		}
 		return out, nil
 	})
+	a.routes[op.Method+" "+op.Path] = routeOf(role, a.huma.OpenAPI().Paths[op.Path], op.Method)
 }
 
 // problem makes a problem of whatever a handler failed with.

@@ -168,10 +168,20 @@ func (c childStart) command(of sup.Name) (*fsm.StartChild, sup.ChildInfo, error)
 		ShutdownTimeout: *spec.ShutdownTimeout, Significant: spec.Significant}, nil
 }
 
-// childAfter is the child as it is after a request; known is what can be said when it is gone again.
+// childAfter is the child as a request left it; known is what can be said when it is gone again, or is another incarnation
+// by now.
 func (a *api) childAfter(ctx context.Context, done fsm.Outcome, key sup.Key, known sup.ChildInfo) sup.ChildInfo {
-	if now, ok := a.after(ctx, done, node.Query{Kind: node.QueryChild, Supervisor: key.Supervisor, Child: key.Child}); ok {
+	now, ok := a.after(ctx, done, node.Query{Kind: node.QueryChild, Supervisor: key.Supervisor, Child: key.Child})
+	if ok && (done.Incarnation == 0 || now.Child.Incarnation == done.Incarnation && now.Child.Status == sup.StatusRunning) {
 		return childView(*now.Child)
+	}
+	if done.Incarnation != 0 {
+		known.Status = sup.StatusRunning // so it was, whatever became of it
+	}
+	if ok && known.Behavior == "" { // a restart: what it is, it was before
+		restarted := *now.Child
+		restarted.Status, restarted.PendingReason, restarted.StartedAt, restarted.LastExit = known.Status, "", nil, nil
+		known = restarted
 	}
 	known.ID, known.Supervisor, known.Node, known.Incarnation = key.Child, key.Supervisor, done.Node, done.Incarnation
 	if known.Selector == nil { // the supervisor's

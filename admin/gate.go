@@ -25,7 +25,7 @@ type gate struct {
 	origin *http.CrossOriginProtection
 	slots  chan struct{} // one taken for each request that is served
 	tokens tokens
-	roles  map[string]Role // by the mux's pattern
+	routes map[string]route // by the mux's pattern
 
 	metrics *metrics
 }
@@ -60,6 +60,12 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.refuse(out, r)
 		return
 	}
+	if to, ok := g.routes[pattern]; ok {
+		if p := to.check(r); p != nil {
+			writeProblem(out, p)
+			return
+		}
+	}
 	g.mux.ServeHTTP(out, r)
 }
 
@@ -87,9 +93,9 @@ func (g *gate) entitled(r *http.Request, pattern string) *sup.Problem {
 	if probe(r) {
 		return nil
 	}
-	role, ok := g.roles[pattern]
-	if !ok {
-		role = needed(r.Method)
+	role := needed(r.Method)
+	if to, ok := g.routes[pattern]; ok {
+		role = to.role
 	}
 	return g.tokens.check(r, role)
 }

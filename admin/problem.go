@@ -14,6 +14,7 @@ import (
 const (
 	codeNotFound         sup.Code = "not_found"
 	codeMethodNotAllowed sup.Code = "method_not_allowed"
+	codeNotSupported     sup.Code = "not_supported"
 	codeInternal         sup.Code = "internal"
 )
 
@@ -59,6 +60,7 @@ var refusals = map[sup.Code]refusal{
 	sup.CodeNoLeader:              {http.StatusServiceUnavailable, "The cluster has no leader", nil, true},
 	codeNotFound:                  {http.StatusNotFound, "There is nothing at this path", nil, false},
 	codeMethodNotAllowed:          {http.StatusMethodNotAllowed, "The path does not have this method", nil, false},
+	codeNotSupported:              {http.StatusNotImplemented, "This version does not have this", nil, false},
 	codeInternal:                  {http.StatusInternalServerError, "Something went wrong inside the node", nil, false},
 }
 

@@ -49,6 +49,7 @@ func TestEveryCodeHasItsStatusAndExactlyItsFields(t *testing.T) {
 		sup.CodeNoLeader:              {503, ""},
 		codeNotFound:                  {404, ""},
 		codeMethodNotAllowed:          {405, ""},
+		codeNotSupported:              {501, ""},
 		codeInternal:                  {500, ""},
 	}
 	if diff := cmp.Diff(slices.Sorted(maps.Keys(table)), codesInOrder()); diff != "" {

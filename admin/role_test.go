@@ -14,7 +14,7 @@ func TestTokensDecideWhoMayDoWhat(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.roles["GET /v1/status"] = Admin // something that only the highest role may
+	g.routes["GET /v1/status"] = route{role: Admin} // something that only the highest role may
 	f.handler = g
 	f.must(http.StatusCreated, http.MethodPost, "/v1/supervisors", pool, "Authorization: Bearer o-secret")
 	tokens := []string{"", "Bearer wrong", "Basic v-secret", "Bearer v-secret", "bearer o-secret", "Bearer a-secret"}

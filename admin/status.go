@@ -11,7 +11,8 @@ import (
 func (a *api) statusRoutes() {
 	register(a, huma.Operation{
 		Method: http.MethodGet, Path: "/v1/status", OperationID: "status", Responses: refuses(), Summary: "This node's view", Tags: []string{"nodes"},
-	}, func(context.Context, *struct{}) (*struct{ Body node.Status }, error) {
+		Description: "What the node asked knows by itself: it neither waits for a leader nor asks one, whatever timeout and consistency say.",
+	}, func(context.Context, *struct{ Reading }) (*struct{ Body node.Status }, error) {
 		s := a.node.Status()
 		if s.Servers == nil {
 			s.Servers = []node.Server{}

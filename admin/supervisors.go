@@ -100,7 +100,7 @@ func (a *api) startSupervisor(ctx context.Context, in *startSupervisor) (*create
 	info := sup.Info{Name: spec.Name, Strategy: spec.Strategy, Status: sup.StatusRunning, Selector: spec.Selector,
 		Intensity: *spec.Intensity, AutoShutdown: spec.AutoShutdown, ChildCount: len(spec.Children), CreatedIndex: done.Index}
 	if now, ok := a.after(ctx, done, node.Query{Kind: node.QuerySupervisor, Supervisor: spec.Name}); ok {
-		info = *now.Supervisor
+		info = asStarted(info, *now.Supervisor, done)
 	}
 	return &created[sup.Info]{Location: "/v1/supervisors/" + url.PathEscape(string(spec.Name)), Body: supervisorView(info)}, nil
 }
@@ -115,11 +115,27 @@ func (a *api) stopSupervisor(ctx context.Context, in *stopSupervisor) (*struct{ 
 		return nil, err
 	}
 	info := sup.Info{Name: in.Supervisor, Status: sup.StatusStopped, Reason: in.Reason}
-	if now, ok := a.after(ctx, done, node.Query{Kind: node.QuerySupervisor, Supervisor: in.Supervisor}); ok {
+	if now, ok := a.after(ctx, done, node.Query{Kind: node.QuerySupervisor, Supervisor: in.Supervisor}); ok && !reused(*now.Supervisor, done) {
 		info = *now.Supervisor
 	}
 	return &struct{ Body sup.Info }{supervisorView(info)}, nil
 }
+
+// asStarted is a supervisor as the start says it whose outcome is done: now is how it is by now, made how it was made. A
+// repeated request must be answered with the first outcome, whatever became of what it started.
+func asStarted(made, now sup.Info, done fsm.Outcome) sup.Info {
+	switch {
+	case reused(now, done):
+		return made
+	case now.Status == sup.StatusRunning:
+		return now
+	}
+	made.StartedAt, made.CreatedIndex = now.StartedAt, now.CreatedIndex
+	return made
+}
+
+// reused reports whether a supervisor is another one, that was given the name after a request was done.
+func reused(now sup.Info, done fsm.Outcome) bool { return now.CreatedIndex > done.Index }
 
 // after looks at what a request has done. The local replica will do when it has come as far as the outcome. When nothing
 // can be read any more (the leader just went, or what was made is gone again), the answer is what the outcome says.

@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -39,6 +40,39 @@ func TestARepeatedStartIsAnsweredAgainAfterTheChildIsGone(t *testing.T) {
 		}
 	}
 	f.must(http.StatusNotFound, http.MethodGet, "/v1/supervisors/pool/children/w1", "")
+}
+
+// S36: the answer to a repeated request is the first one, whatever became of what it made, or of its name.
+func TestARepeatedRequestIsAnsweredWithTheFirstOutcome(t *testing.T) {
+	f := newFace(t)
+	same := func(what string, first, again map[string]any, fields ...string) {
+		t.Helper()
+		for _, field := range fields {
+			if fmt.Sprint(first[field]) != fmt.Sprint(again[field]) {
+				t.Errorf("%s: %s was %v, then %v", what, field, first[field], again[field])
+			}
+		}
+	}
+	start := func() map[string]any {
+		return f.must(http.StatusCreated, http.MethodPost, "/v1/supervisors", pool, "Idempotency-Key: start")
+	}
+	restart := func() map[string]any {
+		return f.must(http.StatusOK, http.MethodPost, "/v1/supervisors/pool/children/w1/restart", "", "Idempotency-Key: restart")
+	}
+	stop := func() map[string]any {
+		return f.must(http.StatusOK, http.MethodDelete, "/v1/supervisors/pool?reason=done", "", "Idempotency-Key: stop")
+	}
+	sup := []string{"name", "strategy", "status", "reason", "child_count", "restart_intensity", "created_index", "started_at"}
+	child := []string{"id", "status", "node", "incarnation", "behavior", "args", "restart"}
+	started, restarted := start(), restart()
+	f.crash("pool", "w1")
+	same("a restart, after a crash", restarted, restart(), child...)
+	stopped := stop()
+	same("a start, after the stop", started, start(), sup...)
+	f.must(http.StatusCreated, http.MethodPost, "/v1/supervisors", `{"name": "pool", "restart_intensity": {"max_restarts": 9}}`)
+	same("a start, the name used anew", started, start(), sup[:6]...)
+	f.forged = true // nobody knows any more what strategy it had
+	same("a stop, the name used anew", stopped, stop(), "name", "status", "reason")
 }
 
 // The leader may go between the commit and the look at what was done: that is still a success.

@@ -1,7 +1,7 @@
 package node
 
 import (
-	"fmt"
+	"errors"
 	"net"
 	"os"
 	"regexp"
@@ -11,7 +11,6 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/supnode/supnode/actor"
 	"github.com/supnode/supnode/fsm"
-	"github.com/supnode/supnode/rpc"
 	sup "github.com/supnode/supnode/supervisor"
 )
 
@@ -125,90 +124,24 @@ func (c Config) WithDefaults() Config {
 
 var nodeName = regexp.MustCompile(`^[a-z0-9-]{1,63}$`)
 
-// Validate reports the first field that is wrong, as a *FieldError. It checks the inequalities of protocol.md (L5).
+// Validate reports the fields that are wrong, as *FieldError. It checks the inequalities of protocol.md (L5).
 func (c Config) Validate() error {
-	wrong := func(field, format string, args ...any) error {
-		return &FieldError{field, fmt.Sprintf(format, args...)}
+	var errs []error
+	for _, wrong := range c.Wrong() {
+		errs = append(errs, wrong)
 	}
-	switch {
-	case !nodeName.MatchString(string(c.Name)):
-		return wrong("node.name", "%q is not a node name: use 1 to 63 of a-z, 0-9 and -", c.Name)
-	case c.DataDir == "":
-		return wrong("node.data_dir", "is missing: name a directory of this node's own")
-	case c.ShutdownTimeout < 0:
-		return wrong("node.shutdown_timeout", "%s is negative", c.ShutdownTimeout)
-	case !slices.Contains([]int{1, 3, 5}, len(c.Servers)):
-		return wrong("cluster.servers", "has %d servers: list 1, 3 or 5, the same on every node", len(c.Servers))
-	}
-	names, addrs := map[sup.NodeName]bool{}, map[string]bool{}
-	for i, s := range c.Servers {
-		at := fmt.Sprintf("cluster.servers[%d]", i)
-		if !nodeName.MatchString(string(s.Name)) {
-			return wrong(at+".name", "%q is not a node name: use 1 to 63 of a-z, 0-9 and -", s.Name)
-		}
-		if _, _, err := net.SplitHostPort(s.Addr); err != nil {
-			return wrong(at+".addr", "%q is not host:port", s.Addr)
-		}
-		if names[s.Name] {
-			return wrong(at+".name", "%q is listed twice", s.Name)
-		}
-		if addrs[s.Addr] {
-			return wrong(at+".addr", "%s is listed twice", s.Addr)
-		}
-		names[s.Name], addrs[s.Addr] = true, true
-	}
-	if rpc.IsLoopback(c.RPC.Advertise) {
-		// Others take a refusal there for this node's death (P2), and would ask their own host.
-		for i, s := range c.Servers {
-			if !rpc.IsLoopback(s.Addr) {
-				return wrong("rpc.advertise", "%s reaches this host alone, but cluster.servers[%d] is at %s: give the address at which other hosts reach this node",
-					c.RPC.Advertise, i, s.Addr)
-			}
-		}
-	}
-	if !c.voter() {
-		for i, s := range c.Servers {
-			if s.Addr == c.RPC.Listen || s.Addr == c.RPC.Advertise {
-				return wrong("node.name", "%q is not among cluster.servers, but the node port %s is that of cluster.servers[%d], %q: one of the two names is mistyped",
-					c.Name, s.Addr, i, s.Name)
-			}
-		}
-	}
-	l := c.settings().Lease()
-	switch {
-	case c.HeartbeatInterval <= 0:
-		return wrong("cluster.heartbeat_interval", "must be above 0")
-	case l.RaftTimeout() < int64(5*time.Millisecond):
-		return wrong("cluster.lease_ttl", "%s is too short: use at least 500ms", c.LeaseTTL)
-	case c.LeaseTTL > MaxLeaseTTL:
-		return wrong("cluster.lease_ttl", "%s is too long: use at most %s", c.LeaseTTL, MaxLeaseTTL)
-	case 3*l.H > l.TTL:
-		return wrong("cluster.heartbeat_interval", "%s is more than a third of lease_ttl %s (L5): lower it, or raise lease_ttl", c.HeartbeatInterval, c.LeaseTTL)
-	case l.TTL <= l.Survives():
-		return wrong("cluster.lease_ttl", "%s does not outlast an election (L5): with heartbeat_interval %s it must exceed %s",
-			c.LeaseTTL, c.HeartbeatInterval, time.Duration(l.Survives()))
-	case !slices.Contains([]string{"loopback", "refused", "off"}, c.FastFailover):
-		return wrong("cluster.fast_failover", "%q is not one of loopback, refused, off", c.FastFailover)
-	case c.EventHistory < 64<<10:
-		return wrong("cluster.event_history", "%d bytes is too little: use at least 64KiB", c.EventHistory)
-	case c.RPC.Listen == "" && c.RPC.Listener == nil:
-		return wrong("rpc.listen", "is missing: name host:port of the node port")
-	case !slices.Contains([]string{"group", "pid_namespace"}, c.Exec.Isolation):
-		return wrong("exec.isolation", "%q is not one of group, pid_namespace", c.Exec.Isolation)
-	}
-	if c.RPC.TLS == nil && !c.RPC.Insecure {
-		for _, a := range []struct{ field, addr string }{{"rpc.listen", c.RPC.Listen}, {"rpc.advertise", c.RPC.Advertise}} {
-			if a.addr != "" && !rpc.IsLoopback(a.addr) {
-				return wrong(a.field, "%s is not a loopback address: give rpc.tls {ca, cert, key}, or rpc.insecure: true for a closed test network", a.addr)
-			}
-		}
-	}
-	for i, m := range c.Manifests {
-		for _, e := range m.WithDefaults().Validate() {
-			return wrong(fmt.Sprintf("supervisors[%d].%s", i, e.Location), "%s", e.Message)
-		}
-	}
-	return nil
+	return errors.Join(errs...)
+}
+
+// Wrong are the fields that are wrong.
+func (c Config) Wrong() []*FieldError {
+	v := validation{Config: c}
+	v.node()
+	v.servers()
+	v.reach()
+	v.lease()
+	v.rest()
+	return v.errs
 }
 
 func (c Config) settings() fsm.Settings {

@@ -1,6 +1,9 @@
 package supervisor
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"errors"
+)
 
 // Strategy says which children a failure concerns (S7–S9, S34).
 type Strategy string
@@ -53,8 +56,24 @@ const (
 
 // Intensity bounds restarts: at most MaxRestarts within any window of length Within (S15).
 type Intensity struct {
-	MaxRestarts int      `json:"max_restarts" cbor:"1,keyasint"`
-	Within      Duration `json:"within" cbor:"2,keyasint"`
+	MaxRestarts int      `json:"max_restarts" required:"false" cbor:"1,keyasint"`
+	Within      Duration `json:"within" required:"false" cbor:"2,keyasint"`
+}
+
+// SetDefaults gives i the values that missing fields mean.
+func (i *Intensity) SetDefaults() { *i = DefaultIntensity }
+
+// UnmarshalJSON implements json.Unmarshaler: a field that is missing has its default.
+func (i *Intensity) UnmarshalJSON(b []byte) error {
+	type fields Intensity // without this method
+	i.SetDefaults()
+	if err := json.Unmarshal(b, (*fields)(i)); err != nil {
+		return err
+	}
+	if i.Within == 0 {
+		return errors.New(`restart_intensity.within: "0s" is not a window; write a duration like "5s"`)
+	}
+	return nil
 }
 
 // ChildSpec says what a child is and how it is kept (api.md §4). The zero value of a field means its default;

@@ -219,6 +219,77 @@ func TestErrorsNameFileLineColumnAndRemedy(t *testing.T) {
 	}
 }
 
+// All that is wrong is said at once, each thing once, in the order of the file; what only follows from it is not.
+func TestAllThatIsWrongIsSaidTogether(t *testing.T) {
+	src := `node:
+  name: N1
+  shutdown_timeout: soon
+cluster:
+  servers:
+    - {name: n1, addr: 127.0.0.1}
+    - {name: n2, addr: 127.0.0.1:7102}
+  lease_ttl: 3
+  fast_failover: perhaps
+rpc:
+  tls: {ca: ca.pem, cert: no.pem}
+  listn: 127.0.0.1:7101
+admin: {listen: 10.0.0.1:8101}
+exec: {isolation: vm, allow: [bin/*]}
+log: {level: loud, format: xml}
+supervisors:
+  - name: pool
+    strategy: best
+    restart_intensity: {within: 0s, max_restart: 4}
+    children: [{id: w1}]
+`
+	_, err := parse("n1.yaml", []byte(src), "/nowhere")
+	var errs yamlfile.Errors
+	if !errors.As(err, &errs) {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range errs {
+		e.Excerpt = ""
+		got = append(got, e.Error())
+	}
+	want := []string{
+		`n1.yaml:2:9: node.name: "N1" is not a node name: use 1 to 63 of a-z, 0-9 and -`,
+		`n1.yaml:3:21: "soon" is not a duration; write one like "500ms", "3s" or "1m30s"`,
+		`n1.yaml:6:5: cluster.servers: has 2 servers: list 1, 3 or 5, the same on every node`,
+		`n1.yaml:6:24: addr "127.0.0.1" is not HOST:PORT, like 127.0.0.1:7101`,
+		`n1.yaml:8:14: "3" is not a duration; write one like "500ms", "3s" or "1m30s"`,
+		`n1.yaml:9:18: cluster.fast_failover: "perhaps" is not one of loopback, refused, off`,
+		`n1.yaml:12:3: unknown key "listn" in rpc; did you mean "listen"?`,
+		`n1.yaml:13:17: admin.listen 10.0.0.1:8101 is not a loopback address, and anyone who reaches it would control the cluster: listen on 127.0.0.1, give admin.tokens_file, or say admin.insecure: true for a closed test network`,
+		`n1.yaml:14:19: exec.isolation: "vm" is not one of group, pid_namespace`,
+		`n1.yaml:14:31: "bin/*" can't match: commands are matched by their resolved absolute path; begin with /`,
+		`n1.yaml:15:14: "loud" is not a log level: use one of trace, debug, info, warn, error`,
+		`n1.yaml:15:28: "xml" is not a log format: use text or json`,
+		`n1.yaml:18:15: supervisors[0].strategy: "best" is not a strategy; use one_for_one`,
+		`n1.yaml:19:33: "0s" is not a window; write a duration like "5s"`,
+		`n1.yaml:19:37: unknown key "max_restart" in supervisors[0].restart_intensity; did you mean "max_restarts"?`,
+		`n1.yaml:20:16: supervisors[0].children[0].behavior: a child needs a behavior; "exec" runs a command`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// A part of restart_intensity that is left out has its default.
+func TestHalfARestartIntensity(t *testing.T) {
+	for half, want := range map[string]sup.Intensity{
+		"{max_restarts: 7}": {MaxRestarts: 7, Within: 5e9}, "{max_restarts: 0}": {Within: 5e9},
+		"{within: 1m}": {MaxRestarts: 3, Within: 60e9}, "{}": {MaxRestarts: 3, Within: 5e9},
+	} {
+		c, err := parse("n1.yaml", []byte(strings.Replace(good, "- name: pool\n", "- name: pool\n    restart_intensity: "+half+"\n", 1)), "/nowhere")
+		if err != nil {
+			t.Errorf("%s: %v", half, err)
+		} else if got := *c.Node.Manifests[0].WithDefaults().Intensity; got != want {
+			t.Errorf("%s means %+v", half, got)
+		}
+	}
+}
+
 func TestCertificatesMustFit(t *testing.T) {
 	dir := t.TempDir()
 	cert, key := pair(t, dir, "one")

@@ -16,7 +16,7 @@ func (f *File) Decode(into any) error {
 		d.decode(f.root, reflect.ValueOf(into).Elem(), "")
 	}
 	if len(d.errs) > 0 {
-		return sorted(d.errs)
+		return d.errs.Sorted()
 	}
 	return nil
 }
@@ -26,9 +26,14 @@ type decoder struct {
 	errs Errors
 }
 
-func (d *decoder) refuse(at place, format string, args ...any) {
-	d.errs = append(d.errs, d.file.at(at, format, args...))
+func (d *decoder) refuse(at place, path, format string, args ...any) {
+	e := d.file.at(at, format, args...)
+	e.Field = path
+	d.errs = append(d.errs, e)
 }
+
+// Defaulted is a struct whose missing keys mean other values than zero.
+type Defaulted interface{ SetDefaults() }
 
 var rawMessage = reflect.TypeFor[json.RawMessage]()
 
@@ -45,9 +50,13 @@ func (d *decoder) decode(v *value, to reflect.Value, path string) {
 	case *json.RawMessage:
 		*into = v.json()
 		return
+	case Defaulted: // before Unmarshaler: the decoder's own words name the key
+		into.SetDefaults()
+		d.decodeStruct(v, to, path)
+		return
 	case json.Unmarshaler:
 		if err := into.UnmarshalJSON(v.json()); err != nil {
-			d.refuse(v.at, "%s", strings.TrimPrefix(err.Error(), "json: "))
+			d.refuse(v.at, path, "%s", strings.TrimPrefix(err.Error(), "json: "))
 		}
 		return
 	case encoding.TextUnmarshaler:
@@ -56,7 +65,7 @@ func (d *decoder) decode(v *value, to reflect.Value, path string) {
 			return
 		}
 		if err := into.UnmarshalText([]byte(v.text)); err != nil {
-			d.refuse(v.at, "%s", err)
+			d.refuse(v.at, path, "%s", err)
 		}
 		return
 	}
@@ -103,7 +112,7 @@ func (d *decoder) decodeStruct(v *value, to reflect.Value, path string) {
 			if path != "" {
 				where = " in " + path
 			}
-			d.refuse(fd.at, "unknown key %q%s; %s", fd.key, where, suggest(fd.key, known.names))
+			d.refuse(fd.at, join(path, fd.key), "unknown key %q%s; %s", fd.key, where, suggest(fd.key, known.names))
 			continue
 		}
 		d.decode(fd.value, to.Field(i), join(path, fd.key))
@@ -115,7 +124,7 @@ func (d *decoder) decodeScalar(v *value, to reflect.Value, path string) {
 	case reflect.String:
 		s, ok := v.scalar.(string)
 		if !ok && v.kind == scalar {
-			d.refuse(v.at, "%s must be text, and %s is %s; put it in quotes", path, v.text, v.describe())
+			d.refuse(v.at, path, "%s must be text, and %s is %s; put it in quotes", path, v.text, v.describe())
 			return
 		}
 		if !ok {
@@ -136,7 +145,7 @@ func (d *decoder) decodeScalar(v *value, to reflect.Value, path string) {
 			to.SetInt(n)
 		case uint64:
 			if n > 1<<63-1 {
-				d.refuse(v.at, "%s: %d is too large", path, n)
+				d.refuse(v.at, path, "%s: %d is too large", path, n)
 				return
 			}
 			to.SetInt(int64(n))
@@ -153,7 +162,7 @@ func (d *decoder) mismatch(v *value, path, want string) {
 	if what == "" {
 		what = "the file"
 	}
-	d.refuse(v.at, "%s must be %s, not %s", what, want, v.describe())
+	d.refuse(v.at, path, "%s must be %s, not %s", what, want, v.describe())
 }
 
 // describe says what a value is, for a person.

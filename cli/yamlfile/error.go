@@ -11,6 +11,7 @@ type Error struct {
 	File         string
 	Line, Column int
 	Message      string
+	Field        string // the path of the value it is about; empty: the file
 	Excerpt      string // the line and a mark below the column; empty when the file is
 }
 

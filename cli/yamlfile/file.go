@@ -108,7 +108,9 @@ func (f *File) Name() string { return f.name }
 // that the file has.
 func (f *File) Errorf(path, format string, args ...any) *Error {
 	at, _ := f.find(path)
-	return f.at(at, format, args...)
+	e := f.at(at, format, args...)
+	e.Field = path
+	return e
 }
 
 // Has reports whether the file says anything but null at path.
@@ -287,8 +289,8 @@ func firstLine(s string) string {
 	return s
 }
 
-// sorted puts errors in the order of the file.
-func sorted(e Errors) Errors {
+// Sorted puts errors in the order of the file.
+func (e Errors) Sorted() Errors {
 	slices.SortStableFunc(e, func(a, b *Error) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})

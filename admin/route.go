@@ -1,0 +1,86 @@
+package admin
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	sup "github.com/supnode/supnode/supervisor"
+)
+
+// route is what the gate knows of an operation: who may ask for it, and what a request to it may say. What nobody would read
+// is refused, rather than taken for something else: ?limt=10 would list everything.
+type route struct {
+	role  Role
+	query []string // the parameters there are, sorted
+	body  bool
+}
+
+func routeOf(role Role, path *huma.PathItem, method string) route {
+	op := map[string]*huma.Operation{http.MethodGet: path.Get, http.MethodPost: path.Post, http.MethodPut: path.Put, http.MethodDelete: path.Delete}[method]
+	r := route{role: role, body: op.RequestBody != nil}
+	for _, p := range op.Parameters {
+		if p.In == "query" {
+			r.query = append(r.query, p.Name)
+		}
+	}
+	slices.Sort(r.query)
+	return r
+}
+
+// check refuses parameters that there are not, ones that are given twice, and a body where none is read. The body has been
+// taken in.
+func (to route) check(r *http.Request) *sup.Problem {
+	given, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return invalidAt("query", "%s; write NAME=VALUE&…, with anything else than letters and digits escaped as %%XX", err)
+	}
+	var wrong []sup.FieldError
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		at := sup.FieldError{Location: "query." + name}
+		switch {
+		case !slices.Contains(to.query, name) && len(to.query) == 0:
+			at.Message = fmt.Sprintf("unknown parameter %q; this request has none", name)
+		case !slices.Contains(to.query, name):
+			at.Message = fmt.Sprintf("unknown parameter %q; there are: %s", name, strings.Join(to.query, ", "))
+		case len(given[name]) > 1:
+			at.Message = fmt.Sprintf("%s is given %d times; give it once", name, len(given[name]))
+		default:
+			continue
+		}
+		wrong = append(wrong, at)
+	}
+	if len(wrong) == 0 && !to.body {
+		wrong = unread(r)
+	}
+	if len(wrong) == 0 {
+		return nil
+	}
+	return invalid(wrong...)
+}
+
+// unread is what is wrong with a body that says something to a request that has none; an empty object says nothing.
+func unread(r *http.Request) []sup.FieldError {
+	if r.Body == nil {
+		return nil
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil || len(body) == 0 {
+		return nil
+	}
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(body, &fields) != nil {
+		return []sup.FieldError{{Location: "body", Message: "this request has no body: send none, or {}"}}
+	}
+	var wrong []sup.FieldError
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		wrong = append(wrong, sup.FieldError{Location: name, Message: fmt.Sprintf("unknown field %q; this request has none", name)})
+	}
+	return wrong
+}
