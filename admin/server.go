@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -35,7 +36,7 @@ type Server struct {
 func Listen(addr, cert, key string, logger hclog.Logger) (*Server, error) {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("listen on the admin address: %w", err)
+		return nil, unable(addr, err)
 	}
 	if cert != "" {
 		pair, err := tls.LoadX509KeyPair(cert, key)
@@ -56,6 +57,17 @@ func Listen(addr, cert, key string, logger hclog.Logger) (*Server, error) {
 	}
 	s.http.RegisterOnShutdown(sync.OnceFunc(func() { close(closing) }))
 	return s, nil
+}
+
+// unable says why an address can't be listened on, and what would help.
+func unable(addr string, err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("admin.listen %s is in use by another process: stop it, or choose another port", addr)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("admin.listen %s is not allowed to this user: choose a port from 1024 on", addr)
+	}
+	return fmt.Errorf("admin.listen %s: %w; write host:port with an address of this host", addr, err)
 }
 
 // closingKey is the key of a request's context under which a channel is closed when the server begins to close: what

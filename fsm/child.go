@@ -119,7 +119,7 @@ func (c *Child) info(now int64, selector sup.Selector) sup.ChildInfo {
 		i.StartedAt = &at
 	}
 	if c.LastExit != nil {
-		i.LastExit = &sup.Exit{Reason: c.LastExit.Reason, Detail: c.LastExit.Detail, At: time.Unix(0, c.LastExit.At).UTC()}
+		i.LastExit = &sup.Exit{Reason: c.LastExit.Reason, Detail: lossInWords(c.LastExit.Detail), At: time.Unix(0, c.LastExit.At).UTC()}
 	}
 	return i
 }

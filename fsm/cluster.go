@@ -50,7 +50,7 @@ func (s *State) bump(c *Bump) Result {
 	for _, m := range s.members {
 		if m.node.Live() {
 			s.setNode(m, MemberDown)
-			s.loseNode(m, "new cluster generation", true)
+			s.loseNode(m, whyNewGeneration, true)
 		}
 	}
 	return Result{Status: OK}

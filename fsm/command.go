@@ -86,7 +86,7 @@ type Tag struct {
 type NodeDown struct {
 	Node    sup.NodeName `cbor:"1,keyasint"`
 	Session sup.Session  `cbor:"2,keyasint"`
-	Why     string       `cbor:"3,keyasint,omitempty"` // "refused", "lease expired", …
+	Why     string       `cbor:"3,keyasint,omitempty"` // in words
 }
 
 // Leave begins a goodbye (P3): the node takes no more children, those it has are stopped and moved, uncounted.

@@ -7,6 +7,26 @@ import (
 	sup "github.com/supnode/supnode/supervisor"
 )
 
+// How the state itself comes to know that a session is over.
+const (
+	whyAnew          = "registered anew"
+	whyLeft          = "left"
+	whyNewGeneration = "new cluster generation"
+)
+
+// lossInWords says to a person what these mean.
+func lossInWords(detail string) string {
+	switch detail {
+	case whyAnew:
+		return "its node was lost: it was started anew, or had let its lease lapse"
+	case whyLeft:
+		return "its node left"
+	case whyNewGeneration:
+		return "the cluster was restored, and all children with it"
+	}
+	return detail
+}
+
 // nodeDown declares a session dead (L4).
 func (s *State) nodeDown(c *NodeDown) Result {
 	m := s.member(c.Node)

@@ -40,7 +40,7 @@ func (s *State) register(c *Register) Result {
 	}
 	s.noteNode(c.Node)
 	if live {
-		s.loseNode(m, "registered anew", true)
+		s.loseNode(m, whyAnew, true)
 	}
 	s.emit(sup.Event{Type: sup.EventNodeJoined, Node: c.Node})
 	return Result{Status: OK, Nonce: c.Nonce, Session: m.node.Session}
@@ -72,7 +72,7 @@ func (s *State) left(c *Left) Result {
 	}
 	s.setNode(m, MemberLeft)
 	s.emit(sup.Event{Type: sup.EventNodeLeft, Node: c.Node})
-	s.loseNode(m, "left", false)
+	s.loseNode(m, whyLeft, false)
 	return Result{Status: OK}
 }
 

@@ -184,7 +184,7 @@ func (n *Node) nodeInfo(s *fsm.State, m *fsm.Node, leader sup.NodeName) sup.Node
 	case m.Voter:
 		info.Role = "follower"
 	}
-	if lead := n.lead.Load(); lead != nil {
+	if lead := n.lead.Load(); lead != nil && m.Live() { // a session that is over has no lease
 		if left, ok := lead.driver.LeaseLeft(m.Name); ok {
 			d := sup.Duration(max(0, left))
 			info.LeaseExpiresIn = &d

@@ -107,9 +107,9 @@ func (m *Machine) declareDead() {
 		switch {
 		case !v.live || v.down:
 		case v.proof != 0 && m.now >= v.proof:
-			m.declare(v, "refused")
+			m.declare(v, WhyRefused)
 		case m.now > v.expiry && m.now >= m.l3:
-			m.declare(v, "lease expired")
+			m.declare(v, WhyLeaseOver)
 		default:
 			m.death.look(max(v.expiry+1, m.l3))
 			if v.proof != 0 {
@@ -119,13 +119,19 @@ func (m *Machine) declareDead() {
 	}
 }
 
+// How a node was lost; a child's last_exit.detail says it after the node's name.
+const (
+	WhyRefused   = "its port refused connections"
+	WhyLeaseOver = "its lease ended without being renewed"
+)
+
 // declare stops granting to a session, and then proposes its end (L4).
 func (m *Machine) declare(v *member, why string) {
 	v.down = true
 	if v.probing {
 		m.stopProbe(v)
 	}
-	m.queues.own = append(m.queues.own, newItem(fsm.Command{NodeDown: &fsm.NodeDown{Node: v.name, Session: v.session, Why: why}}, 0))
+	m.queues.own = append(m.queues.own, newItem(fsm.Command{NodeDown: &fsm.NodeDown{Node: v.name, Session: v.session, Why: "node " + string(v.name) + " was lost: " + why}}, 0))
 }
 
 // loopback reports whether host:port is on this machine.

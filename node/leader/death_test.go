@@ -31,7 +31,7 @@ func TestP2ARefusedConnectionAfterABrokenSessionIsAProof(t *testing.T) {
 	w.want(len(of[Probe](w.seen())) == 1, "it is probed again")
 	acts := w.step(Probed{Node: "n2", Session: w.session["n2"], Refused: true})
 	ds := downs(acts)
-	w.want(len(ds) == 1 && ds[0].Session == w.session["n2"] && ds[0].Why == "refused", "%+v", ds)
+	w.want(len(ds) == 1 && ds[0].Session == w.session["n2"] && ds[0].Why == "node n2 was lost: "+WhyRefused, "%+v", ds)
 	w.settle()
 	w.want(w.st.Node("n2").Status == fsm.MemberDown, "n2 is down")
 }

@@ -3,6 +3,7 @@ package leader
 import (
 	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/supnode/supnode/fsm"
@@ -40,7 +41,7 @@ func (l *life) check(acts []Action) {
 				l.rt.Fatalf("an entry of %d commands and %d placements", len(a.Entry.Commands), len(a.Entry.Placements))
 			}
 			for _, c := range a.Entry.Commands {
-				if d := c.NodeDown; d != nil && d.Why == "lease expired" && l.now <= l.leases[d.Node]+l.st.Lease().Fence() {
+				if d := c.NodeDown; d != nil && strings.HasSuffix(d.Why, WhyLeaseOver) && l.now <= l.leases[d.Node]+l.st.Lease().Fence() {
 					l.rt.Fatalf("%s is declared dead %d ns before its lease and fence are over", d.Node, l.leases[d.Node]+l.st.Lease().Fence()-l.now)
 				}
 			}

@@ -2,8 +2,10 @@ package sim
 
 import (
 	"bytes"
+	"strings"
 
 	"github.com/supnode/supnode/fsm"
+	"github.com/supnode/supnode/node/leader"
 )
 
 // replica is one server's copy of the state, in its process's memory.
@@ -154,7 +156,7 @@ func (w *World) witness(e fsm.Entry, a fsm.Applied) {
 		switch {
 		case c.NodeDown != nil:
 			w.stats.NodeDowns++
-			if c.NodeDown.Why == "lease expired" {
+			if strings.HasSuffix(c.NodeDown.Why, leader.WhyLeaseOver) {
 				w.ledger.expired(c.NodeDown.Session)
 			}
 			w.tell("index %d: %s down, session %s: %s", a.Index, c.NodeDown.Node, c.NodeDown.Session, c.NodeDown.Why)
