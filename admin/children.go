@@ -187,9 +187,25 @@ func (a *api) childAfter(ctx context.Context, done fsm.Outcome, key sup.Key, kno
 	if known.Selector == nil { // the supervisor's
 		if of, ok := a.after(ctx, done, node.Query{Kind: node.QuerySupervisor, Supervisor: key.Supervisor}); ok {
 			known.Selector = of.Supervisor.Selector
+			if t := of.Supervisor.ChildTemplate; t != nil {
+				known = fromTemplate(known, t.WithDefaults())
+			}
 		}
 	}
+	if known.Restart == "" {
+		known.Restart = sup.Permanent
+	}
 	return childView(known)
+}
+
+// fromTemplate adds to what is known of a child of simple_one_for_one what its template says (S34).
+func fromTemplate(known sup.ChildInfo, t sup.ChildSpec) sup.ChildInfo {
+	known.Behavior, known.Restart, known.ShutdownTimeout, known.Significant = t.Behavior, t.Restart, *t.ShutdownTimeout, t.Significant
+	known.Args = append(t.Args[:len(t.Args):len(t.Args)], known.Args...)
+	if t.Selector != nil {
+		known.Selector = t.Selector
+	}
+	return known
 }
 
 // childView has no null where a list is meant, and times in UTC.

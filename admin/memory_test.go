@@ -153,7 +153,8 @@ func (m *memory) do(ctx context.Context, cmd fsm.Command, key string, committed 
 	o, pending, _ := m.state.Outcome(cmd.Request.Key)
 	switch {
 	case pending && committed:
-		return fsm.Outcome{Supervisor: cmd.StartChild.Supervisor, Child: cmd.StartChild.Spec.ID, Index: m.state.Index()}, nil
+		id := m.state.Awaits(cmd.StartChild.Supervisor, cmd.Request.Key)
+		return fsm.Outcome{Supervisor: cmd.StartChild.Supervisor, Child: id, Index: m.state.Index()}, nil
 	case pending:
 		m.mu.Unlock()
 		<-ctx.Done()

@@ -93,12 +93,16 @@ func (a *api) startSupervisor(ctx context.Context, in *startSupervisor) (*create
 		return nil, invalid(wrong...)
 	}
 	compactArgs(spec.Children...)
+	if spec.ChildTemplate != nil {
+		compactArgs(*spec.ChildTemplate)
+	}
 	done, err := a.node.Do(ctx, fsm.Command{StartSupervisor: &fsm.StartSupervisor{Spec: spec, Home: a.node.Name()}}, in.IdempotencyKey)
 	if err != nil {
 		return nil, err
 	}
 	info := sup.Info{Name: spec.Name, Strategy: spec.Strategy, Status: sup.StatusRunning, Selector: spec.Selector,
-		Intensity: *spec.Intensity, AutoShutdown: spec.AutoShutdown, ChildCount: len(spec.Children), CreatedIndex: done.Index}
+		Intensity: *spec.Intensity, AutoShutdown: spec.AutoShutdown, ChildCount: len(spec.Children), CreatedIndex: done.Index,
+		ChildTemplate: spec.ChildTemplate, MaxChildren: spec.MaxChildren}
 	if now, ok := a.after(ctx, done, node.Query{Kind: node.QuerySupervisor, Supervisor: spec.Name}); ok {
 		info = asStarted(info, *now.Supervisor, done)
 	}

@@ -112,10 +112,6 @@ func (c *command) printChild(ans client.Answer) error {
 	if err := ans.Into(&ch); err != nil {
 		return err
 	}
-	var args []string
-	for _, a := range ch.Args {
-		args = append(args, string(a))
-	}
 	started := ""
 	if ch.StartedAt != nil {
 		started = clock(*ch.StartedAt)
@@ -131,7 +127,7 @@ func (c *command) printChild(ans client.Answer) error {
 		{"node", string(ch.Node)},
 		{"incarnation", token(ch)},
 		{"behavior", ch.Behavior},
-		{"args", strings.Join(args, " ")},
+		{"args", args(ch.Args)},
 		{"restart", string(ch.Restart)},
 		{"selector", selector(ch.Selector)},
 		{"shutdown timeout", ch.ShutdownTimeout.String()},
@@ -139,6 +135,15 @@ func (c *command) printChild(ans client.Answer) error {
 		{"started", started},
 		{"last exit", exit},
 	})
+}
+
+// args are in one line what they were given as.
+func args(values []json.RawMessage) string {
+	text := make([]string, len(values))
+	for i, v := range values {
+		text[i] = string(v)
+	}
+	return strings.Join(text, " ")
 }
 
 func token(ch supervisor.ChildInfo) string {

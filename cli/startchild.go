@@ -13,17 +13,18 @@ import (
 
 // childFlags describe a child on the command line.
 type childFlags struct {
-	id, behavior, restart, selector, pin, dir, shutdown, wait string
+	id, behavior, restart, selector, pin, dir, shutdown, wait, args string
 	env                                                       []string
 }
 
 func (c *command) startChild() *cobra.Command {
 	var f childFlags
 	cmd := &cobra.Command{
-		Use:   "start SUP (FILE | --id ID [flags] -- COMMAND [ARG…])",
+		Use:   "start SUP (FILE | --id ID [flags] -- COMMAND [ARG…] | --args JSON)",
 		Short: "Start a child",
 		Example: "  supnode children start pool --id w1 -- /bin/sh -c 'sleep 1000'\n" +
-			"  supnode children start pool w1.yaml",
+			"  supnode children start pool w1.yaml\n" +
+			"  supnode children start jobs --args '[\"queue-7\", 3]'    # jobs is simple_one_for_one",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return takes("SUP")(cmd, args)
@@ -36,6 +37,14 @@ func (c *command) startChild() *cobra.Command {
 				query.Set("wait", f.wait)
 			}
 			request := client.Request{Method: http.MethodPost, Path: []string{"v1", "supervisors", args[0], "children"}, Query: query}
+			if cmd.Flags().Changed("args") {
+				body, err := f.argsAlone(cmd, args)
+				if err != nil {
+					return err
+				}
+				request.Body = body
+				return c.show(cmd.Context(), request, c.printChild)
+			}
 			dash := cmd.ArgsLenAtDash()
 			if dash < 0 && len(args) == 2 && f.id == "" {
 				m, err := c.readManifest(args[1])
@@ -46,7 +55,8 @@ func (c *command) startChild() *cobra.Command {
 				return m.place(c.show(cmd.Context(), request, c.printChild))
 			}
 			if dash != 1 || len(args) < 2 || f.id == "" {
-				return usagef("name the child and its command (--id ID -- COMMAND ARG…), or a FILE with a child spec")
+				return usagef("name the child and its command (--id ID -- COMMAND ARG…), or a FILE with a child spec; " +
+					"a child of simple_one_for_one takes --args alone")
 			}
 			body, err := f.spec(args[1:])
 			if err != nil {
@@ -66,7 +76,25 @@ func (c *command) startChild() *cobra.Command {
 	flags.StringArrayVar(&f.env, "env", nil, "NAME=VALUE for the command; may be repeated")
 	flags.StringVar(&f.dir, "dir", "", "the command's working directory")
 	flags.StringVar(&f.wait, "wait", "", "committed: answer at the commit instead of when the child has started")
+	flags.StringVar(&f.args, "args", "", "of simple_one_for_one: the args that follow its template's, a JSON list ([] for none)")
 	return cmd
+}
+
+// argsAlone is the body that starts a child of simple_one_for_one.
+func (f childFlags) argsAlone(cmd *cobra.Command, args []string) ([]byte, error) {
+	for _, name := range []string{"id", "behavior", "restart", "selector", "node", "shutdown-timeout", "env", "dir"} {
+		if cmd.Flags().Changed(name) {
+			return nil, usagef("--args and --%s exclude each other: a child of simple_one_for_one is made from its template", name)
+		}
+	}
+	if len(args) != 1 {
+		return nil, usagef("with --args nothing else describes the child; name the supervisor alone")
+	}
+	var list []json.RawMessage
+	if err := json.Unmarshal([]byte(f.args), &list); err != nil || list == nil {
+		return nil, usagef("--args %s: write a JSON list, like '[\"queue-7\", 3]'", f.args)
+	}
+	return json.Marshal(map[string]any{"args": list})
 }
 
 // spec is the child spec that the flags describe.

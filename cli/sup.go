@@ -83,12 +83,21 @@ func (c *command) printSupervisor(ans client.Answer) error {
 	if len(nodes) > 0 {
 		children += " (" + strings.Join(nodes, ", ") + ")"
 	}
+	template, limit := "", ""
+	if s.ChildTemplate != nil {
+		template = strings.TrimSpace(s.ChildTemplate.Behavior + " " + args(s.ChildTemplate.Args))
+	}
+	if s.MaxChildren > 0 {
+		limit = fmt.Sprint(s.MaxChildren)
+	}
 	return pairs(c.Out, [][2]string{
 		{"name", string(s.Name)},
 		{"status", state(s)},
 		{"strategy", string(s.Strategy)},
 		{"selector", selector(s.Selector)},
 		{"children", children},
+		{"at most", limit},
+		{"made from", template},
 		{"restarts", fmt.Sprintf("%d, of which %d for lost nodes; %d in the window (at most %d in %s)", s.TotalRestarts,
 			s.NodeFailureRestarts, s.RestartsInWindow, s.Intensity.MaxRestarts, s.Intensity.Within)},
 		{"auto shutdown", string(s.AutoShutdown)},

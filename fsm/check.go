@@ -167,6 +167,17 @@ func (s *State) checkOp(t *tree, outstanding int, waits map[string]int) error {
 		if op == nil || op.Kind != OpStopping || len(h.Queue) > 0 {
 			return bad("it does not stop")
 		}
+		if h.simple() {
+			for c := range t.children.all() {
+				if !s.held && c.Phase != Stopping {
+					return bad("a child of simple_one_for_one was not told to stop")
+				}
+			}
+			if !s.held && t.children.len() == 0 {
+				return bad("it waits for no child")
+			}
+			break
+		}
 		if last := t.children.last(); !s.held && (last == nil || last.Phase != Stopping || last.Order != op.Cursor) {
 			return bad("it waits for no child")
 		}

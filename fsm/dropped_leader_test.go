@@ -3,126 +3,169 @@ package fsm
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"testing"
 
 	sup "github.com/supnode/supnode/supervisor"
 )
 
-// TestLeaderDroppedAtEveryCommit plays start_child, an exit, a restart by hand, the loss of a node and terminate_child, with
-// the leader dropped at each commit between, and at each pair of them: what it would have placed is not in the entry, the
-// agents repeat their reports to the next leader, clients repeat their requests, replicas start from snapshots. The child
-// lives through the same lives, and each request has its effect once.
-func TestLeaderDroppedAtEveryCommit(t *testing.T) {
-	straight := lives(t, -1, -1)
-	const commits = 16
-	if straight.commits < commits {
-		t.Fatalf("the story has only %d commits", straight.commits)
+// dropped plays a story with the leader dropped at some of its commits: what it would have placed is not in the entry, the
+// agents repeat their reports to the next leader, clients repeat their requests, replicas start from snapshots.
+type dropped struct {
+	*world
+	t       *testing.T
+	drops   []int // the commits at which the leader is dropped
+	commits int
+	asked   []string
+}
+
+// dropEverywhere plays a story with the leader dropped at each commit, and at each pair of them. What tell answers of it is
+// the same as without; the story has at least so many commits.
+func dropEverywhere(t *testing.T, commits int, tell func(*dropped) string) {
+	play := func(drops ...int) (string, int) {
+		d := &dropped{world: newWorld(t), t: t, drops: drops}
+		d.register("n1")
+		d.register("n2")
+		story := tell(d)
+		for _, name := range d.asked {
+			o, pending, known := d.s.Outcome(name)
+			if !known || pending {
+				t.Fatalf("request %q is known=%t, pending=%t", name, known, pending)
+			}
+			story += fmt.Sprintf("%s %v\n", name, o.Problem)
+		}
+		return story, d.commits
 	}
-	for first := range straight.commits {
-		for second := first; second < straight.commits+6; second++ {
-			got := lives(t, first, second)
-			if got.story != straight.story {
-				t.Fatalf("leaders dropped at commits %d and %d:\n%s\ninstead of\n%s", first, second, got.story, straight.story)
+	straight, n := play()
+	if n < commits {
+		t.Fatalf("the story has only %d commits", n)
+	}
+	for first := range n {
+		for second := first; second < n+6; second++ {
+			if got, _ := play(first, second); got != straight {
+				t.Fatalf("leaders dropped at commits %d and %d:\n%s\ninstead of\n%s", first, second, got, straight)
 			}
 		}
 	}
 }
 
-type played struct {
-	commits int
-	story   string
+// step commits a command, with the leader dropped when its turn has come: no placements, then a new leader, to which
+// everything is repeated.
+func (d *dropped) step(c Command) {
+	d.t.Helper()
+	dropped := slices.Contains(d.drops, d.commits)
+	d.commits++
+	d.placing = !dropped
+	d.apply(c)
+	if !dropped {
+		return
+	}
+	d.reboot()
+	d.apply(Command{Establish: &Establish{Term: d.s.term + 1, Leader: "n2"}})
+	before := d.s.history.newest
+	again := d.apply(c)
+	if r := again.Results[0]; c.Request == nil && r.Status != Stale || c.Request != nil && r.Status == Refused {
+		d.t.Fatalf("repeated after a leader change, %s is %d", kindOf(c), r.Status)
+	}
+	if len(again.Changed) > 0 || d.s.history.newest != before {
+		d.t.Fatalf("repeated after a leader change, %s changes %v", kindOf(c), again.Changed)
+	}
+	d.placing = true
+	d.apply(Command{Tick: &Tick{}}) // the new leader places what wants a node
 }
 
-// lives plays the story and answers what happened to the child: its events without the indexes, and every outcome.
-func lives(t *testing.T, drops ...int) played {
-	w := newWorld(t)
-	w.register("n1")
-	w.register("n2")
-	k := key("pool", "w1")
-	p := played{}
-	asked := map[string]Command{}
-	// commit commits a command, with the leader dropped when its turn is one of drops: no placements, then a new leader,
-	// to which everything is repeated.
-	commit := func(c Command) {
-		t.Helper()
-		dropped := false
-		for _, d := range drops {
-			dropped = dropped || d == p.commits
-		}
-		p.commits++
-		w.placing = !dropped
-		w.apply(c)
-		if !dropped {
-			return
-		}
-		w.reboot()
-		w.apply(Command{Establish: &Establish{Term: w.s.term + 1, Leader: "n2"}})
-		before := w.s.history.newest
-		again := w.apply(c)
-		if r := again.Results[0]; c.Request == nil && r.Status != Stale || c.Request != nil && r.Status == Refused {
-			t.Fatalf("repeated after a leader change, %s is %d", kindOf(c), r.Status)
-		}
-		if len(again.Changed) > 0 || w.s.history.newest != before {
-			t.Fatalf("repeated after a leader change, %s changes %v", kindOf(c), again.Changed)
-		}
-		w.placing = true
-		w.apply(Command{Tick: &Tick{}}) // the new leader places what wants a node
-	}
-	ask := func(name string, c Command) {
-		t.Helper()
-		c.Request = &Request{Key: name, Hash: []byte(name)}
-		asked[name] = c
-		commit(c)
-	}
-	report := func(kind ReportKind, reason sup.ExitReason) {
-		t.Helper()
-		commit(Command{Report: &Report{Key: k, Inc: w.s.Child(k).Inc, Kind: kind, Reason: reason}})
-	}
-	cs := sup.ChildSpec{ID: "w1", Behavior: "exec", Selector: sup.LeastLoaded}.WithDefaults()
-	w1 := spec("pool", child("w0", sup.Permanent))
+func (d *dropped) asks(name string, c Command) {
+	d.t.Helper()
+	c.Request = &Request{Key: name, Hash: []byte(name)}
+	d.asked = append(d.asked, name)
+	d.step(c)
+}
 
-	ask("start", Command{StartSupervisor: &StartSupervisor{Spec: w1, Home: "n1"}})
-	commit(Command{Report: &Report{Key: key("pool", "w0"), Inc: w.s.Child(key("pool", "w0")).Inc, Kind: ReportRunning}})
-	ask("add", Command{StartChild: &StartChild{Supervisor: "pool", Spec: &cs}})
-	report(ReportRunning, "")
-	report(ReportEnded, sup.ExitError)
-	report(ReportInitFailed, "")
-	report(ReportRunning, "")
-	ask("restart", Command{RestartChild: &RestartChild{Key: k}})
-	report(ReportEnded, sup.ExitShutdown)
-	report(ReportRunning, "")
-	lost := w.s.Child(k).Node
-	commit(Command{NodeDown: &NodeDown{Node: lost, Session: w.s.Node(lost).Session}})
-	report(ReportRunning, "")
-	ask("terminate", Command{TerminateChild: &TerminateChild{Key: k}})
-	report(ReportEnded, sup.ExitKilled)
-	ask("stop", Command{StopSupervisor: &StopSupervisor{Name: "pool"}})
-	if c := w.s.Child(key("pool", "w0")); c.Phase == Stopping {
-		commit(Command{Report: &Report{Key: c.Key, Inc: c.Inc, Kind: ReportEnded, Reason: sup.ExitShutdown}})
-	}
+func (d *dropped) reports(k sup.Key, kind ReportKind, reason sup.ExitReason) {
+	d.t.Helper()
+	d.step(Command{Report: &Report{Key: k, Inc: d.s.Child(k).Inc, Kind: kind, Reason: reason}})
+}
 
+// loses loses a node.
+func (d *dropped) loses(n sup.NodeName) {
+	d.t.Helper()
+	d.step(Command{NodeDown: &NodeDown{Node: n, Session: d.s.Node(n).Session}})
+}
+
+// life is what happened to the children that are asked for, without the indexes, and that their incarnations rise. Which
+// node takes one may differ, so migrations are not in it.
+func (d *dropped) life(children ...sup.ChildID) string {
+	d.t.Helper()
 	var b bytes.Buffer
-	events, _, _ := w.s.Events(0, 10_000)
-	last := uint64(0)
+	events, _, _ := d.s.Events(0, 10_000)
+	last := map[sup.ChildID]uint64{}
 	for _, e := range events {
-		if e.Child != k.Child || e.Type == sup.EventChildMigrated { // which node takes it may differ
+		if !slices.Contains(children, e.Child) || e.Type == sup.EventChildMigrated {
 			continue
 		}
-		fmt.Fprintf(&b, "%s attempt=%d reason=%s\n", e.Type, e.Attempt, e.Reason)
+		fmt.Fprintf(&b, "%s %s attempt=%d reason=%s\n", e.Type, e.Child, e.Attempt, e.Reason)
 		if e.Type == sup.EventChildStarted || e.Type == sup.EventChildRestarted {
-			if e.Incarnation <= last {
-				t.Fatalf("incarnation %d after %d", e.Incarnation, last)
+			if e.Incarnation <= last[e.Child] {
+				d.t.Fatalf("incarnation %d after %d", e.Incarnation, last[e.Child])
 			}
-			last = e.Incarnation
+			last[e.Child] = e.Incarnation
 		}
 	}
-	for _, name := range []string{"start", "add", "restart", "terminate", "stop"} {
-		o, pending, known := w.s.Outcome(name)
-		if !known || pending {
-			t.Fatalf("request %q is known=%t, pending=%t", name, known, pending)
+	return b.String()
+}
+
+// TestLeaderDroppedAtEveryCommit plays start_child, an exit, a restart by hand, the loss of a node and terminate_child: the
+// child lives through the same lives, and each request has its effect once.
+func TestLeaderDroppedAtEveryCommit(t *testing.T) {
+	dropEverywhere(t, 16, func(d *dropped) string {
+		k, w0 := key("pool", "w1"), key("pool", "w0")
+		cs := sup.ChildSpec{ID: "w1", Behavior: "exec", Selector: sup.LeastLoaded}.WithDefaults()
+		d.asks("start", Command{StartSupervisor: &StartSupervisor{Spec: spec("pool", child("w0", sup.Permanent)), Home: "n1"}})
+		d.reports(w0, ReportRunning, "")
+		d.asks("add", Command{StartChild: &StartChild{Supervisor: "pool", Spec: &cs}})
+		d.reports(k, ReportRunning, "")
+		d.reports(k, ReportEnded, sup.ExitError)
+		d.reports(k, ReportInitFailed, "")
+		d.reports(k, ReportRunning, "")
+		d.asks("restart", Command{RestartChild: &RestartChild{Key: k}})
+		d.reports(k, ReportEnded, sup.ExitShutdown)
+		d.reports(k, ReportRunning, "")
+		d.loses(d.s.Child(k).Node)
+		d.reports(k, ReportRunning, "")
+		d.asks("terminate", Command{TerminateChild: &TerminateChild{Key: k}})
+		d.reports(k, ReportEnded, sup.ExitKilled)
+		d.asks("stop", Command{StopSupervisor: &StopSupervisor{Name: "pool"}})
+		if d.s.Child(w0).Phase == Stopping {
+			d.reports(w0, ReportEnded, sup.ExitShutdown)
 		}
-		fmt.Fprintf(&b, "%s %v\n", name, o.Problem)
-	}
-	p.story = b.String()
-	return p
+		return d.life("w1")
+	})
+}
+
+// TestLeaderDroppedAtEveryCommitOfSimpleOneForOne plays children made from a template: each request makes one, none twice.
+func TestLeaderDroppedAtEveryCommitOfSimpleOneForOne(t *testing.T) {
+	dropEverywhere(t, 14, func(d *dropped) string {
+		child := func(n uint64) sup.Key { return key("jobs", sup.NthChild(n)) }
+		makes := func(name string) {
+			d.asks(name, Command{StartChild: &StartChild{Supervisor: "jobs", Args: [][]byte{[]byte("1")}}})
+		}
+		template := sup.ChildSpec{Behavior: "exec", Restart: sup.Transient}
+		jobs := sup.Spec{Name: "jobs", Strategy: sup.SimpleOneForOne, ChildTemplate: &template, MaxChildren: 3}.WithDefaults()
+		d.asks("start", Command{StartSupervisor: &StartSupervisor{Spec: jobs, Home: "n1"}})
+		makes("one")
+		makes("two")
+		d.reports(child(1), ReportRunning, "")
+		d.reports(child(2), ReportRunning, "")
+		d.reports(child(1), ReportEnded, sup.ExitNormal)
+		makes("three")
+		d.reports(child(3), ReportInitFailed, "")
+		makes("four")
+		d.reports(child(4), ReportRunning, "")
+		d.reports(child(2), ReportEnded, sup.ExitError)
+		d.reports(child(2), ReportRunning, "")
+		d.asks("stop", Command{StopSupervisor: &StopSupervisor{Name: "jobs"}})
+		d.reports(child(4), ReportEnded, sup.ExitShutdown)
+		d.reports(child(2), ReportEnded, sup.ExitShutdown)
+		return d.life("child_1", "child_2", "child_3", "child_4")
+	})
 }

@@ -35,8 +35,11 @@ func (s *State) carryOut(t *tree, q Queued) Result {
 // startChild adds a child; the request is done when its init has returned (S31).
 func (s *State) startChild(t *tree, key string, c *StartChild) Result {
 	h := t.head
+	if h.simple() {
+		return s.startFromTemplate(t, key, c)
+	}
 	switch {
-	case c.Spec == nil || len(c.Args) > 0 || h.Spec.Strategy == sup.SimpleOneForOne:
+	case c.Spec == nil || len(c.Args) > 0:
 		return refused(wrongStrategy(h))
 	case t.children.get(c.Spec.ID) != nil:
 		return refused(duplicateChild(h.Name, c.Spec.ID))

@@ -8,6 +8,8 @@ type Prospect struct {
 	Selector sup.Selector
 	Home     sup.NodeName // of its supervisor
 	Cursor   sup.NodeName // of its supervisor
+	// Nth is the number in the id of a child made from a template, when no other one is made before it; 0 = the id is given.
+	Nth uint64
 }
 
 // Starts are the slots that a command will make want a node, so that the leader can propose nodes for them in the same
@@ -30,6 +32,12 @@ func (s *State) Prospects(c Command) []Prospect {
 		return s.prospectsOfStart(c.StartSupervisor)
 	case c.StartChild != nil:
 		t := s.trees.get(c.StartChild.Supervisor)
+		if t.idle() && t.head.simple() && c.StartChild.Spec == nil {
+			spec := t.head.next(c.StartChild.Args)
+			p := t.prospect(&Child{Key: sup.Key{Supervisor: t.head.Name, Child: spec.ID}, Spec: &spec}, "")
+			p.Nth = t.head.NextOrder + 1
+			return []Prospect{p}
+		}
 		if spec := c.StartChild.Spec; spec != nil && t.idle() && t.children.get(spec.ID) == nil {
 			return []Prospect{t.prospect(&Child{Key: sup.Key{Supervisor: t.head.Name, Child: spec.ID}, Spec: spec}, "")}
 		}

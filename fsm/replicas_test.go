@@ -2,6 +2,7 @@ package fsm
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"testing"
@@ -74,6 +75,7 @@ func (c tally) assert(t *testing.T) {
 		"StartSupervisor", "StopSupervisor", "StartChild", "TerminateChild", "RestartChild",
 		"op starting", "op stopping", "op undoing a start", "queue", "held", "stop owed", "stopped", "slot Unplaced", "slot Placed", "slot Running",
 		"slot Stopping", "wants", "pending reason", "exited", "lost at start", "window", "request completed later", "migrated", "intensity exceeded",
+		"made from a template",
 	} {
 		if c[kind] < 20 && kind != "Bootstrap" {
 			t.Errorf("%q was seen only %d times", kind, c[kind])
@@ -264,15 +266,37 @@ func (g *generator) asks() Command {
 			Selector:  g.selector(),
 			Intensity: &sup.Intensity{MaxRestarts: g.n("max", 4), Within: sup.Duration(1+g.n("within", 5)) * 1e9},
 		}
-		for i := range g.n("children", 5) {
-			sp.Children = append(sp.Children, g.child(sup.ChildID(fmt.Sprintf("w%d", i))))
+		if g.n("simple", 3) == 0 {
+			template := g.child("")
+			template.Args = []json.RawMessage{[]byte("1")}
+			sp.Strategy, sp.ChildTemplate, sp.MaxChildren = sup.SimpleOneForOne, &template, g.n("max children", 6)
+		} else {
+			for i := range g.n("children", 5) {
+				sp.Children = append(sp.Children, g.child(sup.ChildID(fmt.Sprintf("w%d", i))))
+			}
 		}
 		c.StartSupervisor = &StartSupervisor{Spec: sp.WithDefaults(), Home: pick(g, "home", nodeNames), Once: g.n("once", 10) == 0}
 	case k < 22:
-		c.StopSupervisor = &StopSupervisor{Name: pick(g, "name", alive)}
+		name := pick(g, "name", alive)
+		for _, n := range alive { // of one that has much to stop there is more to see
+			if t := g.s.trees.get(n); t.head.simple() && t.children.len() > 1 {
+				name = n
+			}
+		}
+		c.StopSupervisor = &StopSupervisor{Name: name}
 	case k < 50 || len(children) == 0:
+		c.StartChild = &StartChild{Supervisor: pick(g, "name", alive)}
+		for _, n := range alive { // one that starts without children is given some
+			if g.s.Supervisor(n).simple() && g.n("simple", 2) == 0 {
+				c.StartChild.Supervisor = n
+			}
+		}
+		if g.s.Supervisor(c.StartChild.Supervisor).simple() != (g.n("wrong", 20) == 0) {
+			c.StartChild.Args = [][]byte{[]byte("2")}[:g.n("args", 2)]
+			break
+		}
 		cs := g.child(sup.ChildID(fmt.Sprintf("x%d", g.n("id", 30)))).WithDefaults()
-		c.StartChild = &StartChild{Supervisor: pick(g, "name", alive), Spec: &cs}
+		c.StartChild.Spec = &cs
 	case k < 75:
 		c.TerminateChild = &TerminateChild{Key: pick(g, "child", children).Key}
 	default:
@@ -340,6 +364,7 @@ func (g *generator) count(a Applied) {
 		saw("stopped", t.head.Status == sup.StatusStopped)
 		saw("intensity exceeded", t.head.Reason == sup.ReasonMaxRestartsExceeded)
 		saw("window", len(t.head.Stamps) > 1)
+		saw("made from a template", t.head.simple() && t.children.len() > 1)
 		for c := range t.children.all() {
 			g.seen["slot "+map[Phase]string{Unplaced: "Unplaced", Placed: "Placed", Running: "Running", Stopping: "Stopping"}[c.Phase]]++
 			saw("wants", c.Wants)

@@ -104,6 +104,9 @@ func (s *State) initFailed(t *tree, c *Child, detail string) {
 // decide carries out the verdict on a crash or an end, under one_for_one (S7). avoid is the node to leave out when another
 // is eligible; p is for those who wait for a child that goes instead.
 func (s *State) decide(t *tree, c *Child, v sup.Verdict, avoid sup.NodeName, p *sup.Problem) {
+	if v == sup.StayDown && !t.head.Spec.Strategy.Keeps() {
+		v = sup.Remove
+	}
 	switch v {
 	case sup.Remove:
 		s.remove(t, c, p)

@@ -23,6 +23,8 @@ var update = flag.Bool("update", false, "write the traces of testdata/*.txt anew
 //	register N [BEHAVIOR…] [id=ID]    register one
 //	down N · leave N · left N         NodeDown, Leave, Left of its session; "session=G.S" names another one
 //	start SUP CHILD… [max=3/5s] [selector=S] [home=N] [once]
+//	      strategy=simple_one_for_one template=CHILD [targs=1,2] [max_children=N]
+//	spawn SUP ARG…                    start_child of simple_one_for_one
 //	add SUP CHILD                     start_child; CHILD is ID[:RESTART][@NODE|@SELECTOR][!BEHAVIOR]
 //	terminate SUP/ID · restart SUP/ID · stop SUP [REASON]
 //	running SUP/ID · ended SUP/ID REASON [DETAIL] · initfailed SUP/ID DETAIL   reports; "inc=G.E" names another incarnation
@@ -202,6 +204,14 @@ func (p *player) command(words []string) Command {
 			sp.Selector = &sup.Selector{Kind: sup.SelectorKind(s)}
 		}
 		sp.Strategy = sup.Strategy(opts["strategy"])
+		if template, ok := opts["template"]; ok {
+			cs := childOf(template)
+			for _, a := range args(opts["targs"]) {
+				cs.Args = append(cs.Args, a)
+			}
+			sp.ChildTemplate = &cs
+		}
+		sp.MaxChildren, _ = strconv.Atoi(opts["max_children"])
 		for _, w := range words[2:] {
 			sp.Children = append(sp.Children, childOf(w))
 		}
@@ -210,6 +220,8 @@ func (p *player) command(words []string) Command {
 	case "add":
 		cs := childOf(words[2]).WithDefaults()
 		return request(Command{StartChild: &StartChild{Supervisor: sup.Name(words[1]), Spec: &cs}})
+	case "spawn":
+		return request(Command{StartChild: &StartChild{Supervisor: sup.Name(words[1]), Args: args(strings.Join(words[2:], ","))}})
 	case "terminate":
 		return request(Command{TerminateChild: &TerminateChild{Key: at()}})
 	case "restart":
@@ -244,6 +256,16 @@ func (p *player) command(words []string) Command {
 	}
 	p.t.Fatalf("unknown order %q", words)
 	return Command{}
+}
+
+// args reads A,B,…
+func args(text string) (values [][]byte) {
+	for a := range strings.SplitSeq(text, ",") {
+		if a != "" {
+			values = append(values, []byte(a))
+		}
+	}
+	return values
 }
 
 // childOf reads ID[:RESTART][@NODE|@SELECTOR][!BEHAVIOR].

@@ -48,7 +48,7 @@ func (s *State) exceeded(t *tree) {
 }
 
 // stopAll begins the stop op: nothing is started any more, requests that wait for a start or a restart fail, and children
-// stop in strictly reverse start order (S13).
+// stop in strictly reverse start order, those of simple_one_for_one all at once (S13).
 func (s *State) stopAll(t *tree, reason string, op *Op) {
 	h := s.edit(t)
 	queue := h.Queue
@@ -71,10 +71,14 @@ func (s *State) calm(t *tree, c *Child, p *sup.Problem) {
 	}
 }
 
-// stopNext carries a stop on: it asks the last child left to stop, and ends the stop when none is left. It does nothing
-// while a child is waited for, or while the state is Held.
+// stopNext carries a stop on: it asks the last child left to stop, of simple_one_for_one all, and ends the stop when none is
+// left. It does nothing while a child is waited for, or while the state is Held.
 func (s *State) stopNext(t *tree) {
 	if !t.head.stopping() || s.held {
+		return
+	}
+	if t.head.simple() {
+		s.stopTogether(t)
 		return
 	}
 	for c := t.children.last(); c != nil; c = t.children.last() {
@@ -97,6 +101,9 @@ func (s *State) stopNext(t *tree) {
 // removeStopped removes a child of a stopping supervisor whose slot is free, and goes on with the stop.
 func (s *State) removeStopped(t *tree, c *Child) {
 	s.drop(t, c, nil)
+	if !s.held && t.head.simple() && t.children.len() > 0 {
+		return // the others have been told already
+	}
 	s.stopNext(t)
 }
 

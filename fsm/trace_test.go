@@ -121,6 +121,9 @@ func (p *player) show() {
 		children, _ := p.s.Children(h.Name, "", 1000, nil)
 		for _, c := range children {
 			text := fmt.Sprintf("  %s/%s %s%s", h.Name, c.ID, c.Status, brackets(c.PendingReason))
+			if len(c.Args) > 0 {
+				text += fmt.Sprintf(" args=%s", c.Args)
+			}
 			if c.Node != "" {
 				text += " on " + string(c.Node)
 			}

@@ -132,11 +132,18 @@ func (w *world) propose(e *Entry) {
 	}
 	for _, c := range e.Commands {
 		for _, p := range w.s.Prospects(c) {
+			for n := p.Nth; n > 0 && placed(e, p.Child.Key); n++ {
+				p.Child.Key.Child = sup.NthChild(n + 1)
+			}
 			if !p.Child.Wants || w.s.Child(p.Child.Key) == nil || !w.s.Child(p.Child.Key).Wants {
 				place(p.Child, p.Selector, p.Home, p.Cursor)
 			}
 		}
 	}
+}
+
+func placed(e *Entry, k sup.Key) bool {
+	return slices.ContainsFunc(e.Placements, func(p Placement) bool { return p.Key == k })
 }
 
 // commit puts an entry through the log format, applies it, and checks the state.

@@ -188,7 +188,9 @@ func (n *Node) doHere(ctx context.Context, ask doRequest) (Outcome, error) {
 		return Outcome{Supervisor: ask.Command.StartSupervisor.Spec.Name}, nil
 	}
 	if ask.Committed {
-		return n.committed(ask.Command), nil
+		if o, known := n.committed(ask.Command); known {
+			return o, nil
+		}
 	}
 	var o *Outcome
 	n.fsm.View(func(s *fsm.State) { o, _, _ = s.Outcome(key) })
@@ -198,9 +200,10 @@ func (n *Node) doHere(ctx context.Context, ask doRequest) (Outcome, error) {
 	return n.await(ctx, lead, ask.Command, done)
 }
 
-// committed is the answer to a request whose outcome is not waited for: what it concerns.
-func (n *Node) committed(cmd fsm.Command) Outcome {
-	var o Outcome
+// committed is the answer to a request whose outcome is not waited for: what it concerns. It is not known of a child whose
+// id is still to be made, nor when the request has ended.
+func (n *Node) committed(cmd fsm.Command) (o Outcome, known bool) {
+	known = true
 	n.fsm.View(func(s *fsm.State) {
 		o.Index = s.Index()
 		switch {
@@ -208,12 +211,15 @@ func (n *Node) committed(cmd fsm.Command) Outcome {
 			o.Supervisor = cmd.StartChild.Supervisor
 			if cmd.StartChild.Spec != nil {
 				o.Child = cmd.StartChild.Spec.ID
+			} else {
+				o.Child = s.Awaits(o.Supervisor, cmd.Request.Key)
+				known = o.Child != ""
 			}
 		case cmd.StartSupervisor != nil:
 			o.Supervisor = cmd.StartSupervisor.Spec.Name
 		}
 	})
-	return o
+	return o, known
 }
 
 // overdueAfter is how long beyond its shutdown timeout a stop may take before those who wait get stop_pending (S14).

@@ -13,7 +13,8 @@ const (
 	MaxBehaviorName  = 128     // bytes
 	MaxArgs          = 256     // of one child
 	MaxArgBytes      = 1 << 20 // of one child's args together
-	maxFieldErrors   = 100     // told at once
+	MaxChildrenLimit = 1_000_000
+	maxFieldErrors   = 100 // told at once
 )
 
 // Validate says what is wrong with a manifest, place by place; nothing when it can be started. What this version does not
@@ -25,16 +26,13 @@ func (s Spec) Validate() []FieldError {
 	}
 	switch s.Strategy {
 	case "", OneForOne:
-		if s.ChildTemplate != nil {
-			v.add("child_template", "only simple_one_for_one has a child_template; list children instead")
-		}
-		if s.MaxChildren != 0 {
-			v.add("max_children", "only simple_one_for_one has max_children")
-		}
-	case OneForAll, RestForOne, SimpleOneForOne:
-		v.add("strategy", "%s is not supported by this version; use one_for_one", s.Strategy)
+		v.static(s)
+	case SimpleOneForOne:
+		v.simple(s)
+	case OneForAll, RestForOne:
+		v.add("strategy", "%s is not supported by this version; use one_for_one or simple_one_for_one", s.Strategy)
 	default:
-		v.add("strategy", "%q is not a strategy; use one_for_one", s.Strategy)
+		v.add("strategy", "%q is not a strategy; use one_for_one or simple_one_for_one", s.Strategy)
 	}
 	v.selector("selector", s.Selector)
 	if in := s.Intensity; in != nil {
@@ -48,7 +46,9 @@ func (s Spec) Validate() []FieldError {
 	switch s.AutoShutdown {
 	case "", NeverShutdown:
 	case AnySignificant, AllSignificant:
-		v.add("auto_shutdown", "%s is not supported by this version; use never", s.AutoShutdown)
+		if s.Strategy != SimpleOneForOne { // said already
+			v.add("auto_shutdown", "%s is not supported by this version; use never", s.AutoShutdown)
+		}
 	default:
 		v.add("auto_shutdown", "%q is not known; use never", s.AutoShutdown)
 	}
@@ -92,6 +92,41 @@ func (v *validator) add(location, format string, args ...any) {
 	}
 }
 
+// static is for the strategies whose children are listed one by one.
+func (v *validator) static(s Spec) {
+	if s.ChildTemplate != nil {
+		v.add("child_template", "only simple_one_for_one has a child_template; list children instead")
+	}
+	if s.MaxChildren != 0 {
+		v.add("max_children", "only simple_one_for_one has max_children")
+	}
+}
+
+// simple is for simple_one_for_one, whose children are all made from a template (S34).
+func (v *validator) simple(s Spec) {
+	if len(s.Children) > 0 {
+		v.add("children", "simple_one_for_one starts without children; start them from its child_template, one call each")
+	}
+	if s.MaxChildren < 0 || s.MaxChildren > MaxChildrenLimit {
+		v.add("max_children", "%d is not between 1 and %d", s.MaxChildren, MaxChildrenLimit)
+	}
+	if s.AutoShutdown == AnySignificant || s.AutoShutdown == AllSignificant {
+		v.add("auto_shutdown", "simple_one_for_one has no auto_shutdown: its children come and go; use never")
+	}
+	const at = "child_template"
+	switch t := s.ChildTemplate; {
+	case t == nil:
+		v.add(at, "simple_one_for_one needs a child_template: a child spec without id, from which its children are made")
+	case t.ID != "":
+		v.add(at+".id", "a template has no id: the children made from it are child_1, child_2, …")
+	default:
+		v.kept(at+".", *t)
+		if len(t.Args) > 0 { // what a behavior needs may all come with the calls
+			v.args(at+".", *t)
+		}
+	}
+}
+
 func (v *validator) child(at string, c ChildSpec) {
 	switch {
 	case c.ID == "":
@@ -99,6 +134,12 @@ func (v *validator) child(at string, c ChildSpec) {
 	case !c.ID.Valid():
 		v.add(at+"id", "%q is not a child id; use 1 to %d letters, digits, _, - or ., not beginning with a dot", c.ID, MaxChildID)
 	}
+	v.kept(at, c)
+	v.args(at, c)
+}
+
+// kept is all of a child but its id and args.
+func (v *validator) kept(at string, c ChildSpec) {
 	switch {
 	case c.Behavior == "":
 		v.add(at+"behavior", `a child needs a behavior; "exec" runs a command`)
@@ -117,10 +158,24 @@ func (v *validator) child(at string, c ChildSpec) {
 	if d := c.InitTimeout; d != nil && *d <= 0 {
 		v.add(at+"init_timeout", `%s does not bound an init; write a duration like "30s"`, *d)
 	}
-	v.args(at, c)
+}
+
+// ArgsBeyond says what Validate does of the number, the size and the form of c's args, whatever its behavior makes of them.
+func (c ChildSpec) ArgsBeyond() []FieldError {
+	var v validator
+	v.argsBeyond("", c)
+	return v.errors
 }
 
 func (v *validator) args(at string, c ChildSpec) {
+	before := len(v.errors)
+	v.argsBeyond(at, c)
+	if c.Behavior == ExecBehavior && len(v.errors) == before {
+		v.exec(at, c.Args)
+	}
+}
+
+func (v *validator) argsBeyond(at string, c ChildSpec) {
 	if len(c.Args) > MaxArgs {
 		v.add(at+"args", "%d args are too many; a child may have %d", len(c.Args), MaxArgs)
 		return
@@ -135,10 +190,6 @@ func (v *validator) args(at string, c ChildSpec) {
 	}
 	if size > MaxArgBytes {
 		v.add(at+"args", "%d bytes are too many; a child's args may have %d", size, MaxArgBytes)
-		return
-	}
-	if c.Behavior == ExecBehavior {
-		v.exec(at, c.Args)
 	}
 }
 

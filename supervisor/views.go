@@ -37,6 +37,8 @@ type Info struct {
 	StartedAt           time.Time        `json:"started_at"`
 	UptimeMS            int64            `json:"uptime_ms"`
 	CreatedIndex        uint64           `json:"created_index"`
+	ChildTemplate       *ChildSpec       `json:"child_template,omitempty"` // of simple_one_for_one (S34)
+	MaxChildren         int              `json:"max_children,omitempty"`
 }
 
 // Exit is how an incarnation ended.

@@ -48,6 +48,9 @@ func (m *Machine) predict(c *fsm.Command) []target {
 			own.Selector = &p.Selector
 			p.Child.Spec = &own
 		}
+		for n := p.Nth; n > 0 && m.placer.placing[p.Child.Key]; n++ { // others are being made: each takes a number
+			p.Child.Key.Child = sup.NthChild(n + 1)
+		}
 		ts[i] = target{child: p.Child, sel: p.Selector, home: p.Home, predicted: true}
 	}
 	return ts
