@@ -14,7 +14,7 @@ import (
 // childFlags describe a child on the command line.
 type childFlags struct {
 	id, behavior, restart, selector, pin, dir, shutdown, wait, args string
-	env                                                       []string
+	env                                                             []string
 }
 
 func (c *command) startChild() *cobra.Command {
