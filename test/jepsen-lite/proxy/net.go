@@ -116,17 +116,24 @@ func (n *Net) Join() error {
 // Around lists the connections to a node's real address that come neither from here nor from the node itself: someone knows
 // a way around. pid tells a node's process, 0 = none now. It is a look at one moment; only what is seen twice counts, since
 // a connection may end between two files of /proc. Each look asks for the processes anew, after it has read the connections:
-// a node that was restarted meanwhile is the new one.
+// a node that was restarted meanwhile is the new one. A connection that no process holds is one of a process that ends.
 func (n *Net) Around(pid func(node string) int) ([]string, error) {
 	first, err := n.foreign(pid)
 	if err != nil || len(first) == 0 {
 		return nil, err
 	}
 	second, err := n.foreign(pid)
+	if err != nil || len(second) == 0 {
+		return nil, err
+	}
+	running, err := proc.All()
 	var out []string
-	for inode, text := range second {
-		if _, ok := first[inode]; ok {
-			out = append(out, text)
+	for _, p := range running {
+		held, _ := proc.SocketsOf(p.PID) // none of a process that is gone
+		for inode := range held {
+			if text, again := second[inode]; again && first[inode] != "" {
+				out = append(out, fmt.Sprintf("%s, of %s", text, p))
+			}
 		}
 	}
 	slices.Sort(out)
