@@ -35,6 +35,7 @@ type bench struct {
 	figure.Report
 	dir           string
 	binary, child string // programs
+	actorsOnly    bool   // the goals alone
 	lease         history.Timing
 	base          base
 }
@@ -62,6 +63,12 @@ func (b *bench) all(ctx context.Context) error {
 		b.base = base{process: process, third: third}
 		if err := b.bare(ctx); err != nil {
 			return err
+		}
+		if err := b.withActors(ctx); err != nil {
+			return err
+		}
+		if b.actorsOnly {
+			continue
 		}
 		if err := b.on(ctx, "loopback", b.crash, b.start, b.killFollower, b.killLeader, b.leave); err != nil {
 			return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/supnode/supnode/bench/actors"
 	"github.com/supnode/supnode/bench/bareraft"
 	"github.com/supnode/supnode/bench/figure"
 	"github.com/supnode/supnode/test/jepsen-lite/cluster"
@@ -28,8 +30,16 @@ func main() {
 		}
 		return
 	}
+	if actors.IsNode() {
+		if err := actors.Main(); err != nil {
+			fmt.Fprintln(os.Stderr, "a node of actors:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	format := flag.String("o", "table", "table | json")
 	binary := flag.String("binary", "", "a supnode that is built already")
+	goals := flag.Bool("goals", false, "only what the goals speak of: actors, and the bare limits")
 	keep := flag.Bool("keep", false, "leave the nodes' files where they are, and say where")
 	flag.Parse()
 	if flag.NArg() > 0 || *format != "table" && *format != "json" {
@@ -39,12 +49,14 @@ func main() {
 	fmt.Fprintln(os.Stderr, "bench: waiting until no tests run beside it")
 	defer machine.Alone()()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	report, err := run(ctx, *binary, *keep)
+	report, err := run(ctx, *binary, *keep, *goals)
 	stop()
-	if err == nil && *format == "json" {
-		err = report.JSON(os.Stdout)
-	} else if err == nil {
-		err = report.Table(os.Stdout)
+	switch { // also what was measured before an error
+	case report == nil:
+	case *format == "json":
+		err = errors.Join(err, report.JSON(os.Stdout))
+	default:
+		err = errors.Join(err, report.Table(os.Stdout))
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -53,7 +65,7 @@ func main() {
 }
 
 // run measures everything, one thing after another.
-func run(ctx context.Context, binary string, keep bool) (*figure.Report, error) {
+func run(ctx context.Context, binary string, keep, goals bool) (*figure.Report, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	dir, err := os.MkdirTemp("", "supnode-bench-")
@@ -69,7 +81,7 @@ func run(ctx context.Context, binary string, keep bool) (*figure.Report, error) 
 	if dir, err = filepath.EvalSymlinks(dir); err != nil {
 		return nil, err
 	}
-	b := &bench{dir: dir, binary: binary}
+	b := &bench{dir: dir, binary: binary, actorsOnly: goals}
 	b.Machine = figure.ThisMachine(dir) // before the builds add to its load
 	b.say("building")
 	if b.binary == "" {
@@ -81,9 +93,7 @@ func run(ctx context.Context, binary string, keep bool) (*figure.Report, error) 
 		return nil, err
 	}
 	began := time.Now()
-	if err := b.all(ctx); err != nil {
-		return nil, err
-	}
+	err = b.all(ctx)
 	b.Machine.LoadAfter, b.Machine.Seconds = figure.Load(), int(time.Since(began).Seconds())
-	return &b.Report, nil
+	return &b.Report, err
 }

@@ -1,5 +1,7 @@
 package figure
 
+import "fmt"
+
 // Figure is one line of a report.
 type Figure struct {
 	What      string  `json:"what"`
@@ -7,7 +9,23 @@ type Figure struct {
 	Spread    *Spread `json:"spread,omitempty"`
 	PerSecond float64 `json:"per_second,omitempty"`
 	Beside    []Ratio `json:"beside,omitempty"`
-	Note      string  `json:"note,omitempty"` // what applies to it: a goal, a wait that the protocol asks for, a fault of the run
+	Note      string  `json:"note,omitempty"` // what applies to it: a wait that the protocol asks for, a fault of the run
+	Goal      *Goal   `json:"goal,omitempty"`
+}
+
+// Goal is what a figure is to reach.
+type Goal struct {
+	Text  string  `json:"text"`  // as people write it: ≤ 1.5 × a bare commit
+	Value float64 `json:"value"` // what was reached, in the goal's unit
+	Met   bool    `json:"met"`
+}
+
+func (g *Goal) String() string {
+	verdict := "FAIL"
+	if g.Met {
+		verdict = "PASS"
+	}
+	return fmt.Sprintf("%s: %s, goal %s", verdict, number(g.Value), g.Text)
 }
 
 // Ratio compares a figure to another one of the same run.

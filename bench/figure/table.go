@@ -77,6 +77,9 @@ func (f Figure) cells() []string {
 	if f.Note != "" {
 		beside = append(beside, f.Note)
 	}
+	if f.Goal != nil {
+		beside = append(beside, strings.TrimSpace(f.Goal.String()))
+	}
 	row[7] = strings.Join(beside, "; ")
 	return row
 }
