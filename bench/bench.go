@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"time"
 
 	"github.com/supnode/supnode/bench/bareraft"
@@ -34,8 +35,10 @@ const (
 type bench struct {
 	figure.Report
 	dir           string
-	binary, child string // programs
-	actorsOnly    bool   // the goals alone
+	binary, child string         // programs
+	only          *regexp.Regexp // the goals that are measured
+	goalsAlone    bool
+	profiles      string // the folder for the actors' CPU profiles; empty = none
 	lease         history.Timing
 	base          base
 }
@@ -67,7 +70,7 @@ func (b *bench) all(ctx context.Context) error {
 		if err := b.withActors(ctx); err != nil {
 			return err
 		}
-		if b.actorsOnly {
+		if b.goalsAlone {
 			continue
 		}
 		if err := b.on(ctx, "loopback", b.crash, b.start, b.killFollower, b.killLeader, b.leave); err != nil {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"syscall"
 	"time"
 
@@ -39,17 +40,19 @@ func main() {
 	}
 	format := flag.String("o", "table", "table | json")
 	binary := flag.String("binary", "", "a supnode that is built already")
-	goals := flag.Bool("goals", false, "only what the goals speak of: actors, and the bare limits")
+	goals := flag.String("goals", "", "only the goals that this regular expression matches, as G1 or G2|G3, with the bare limits")
+	profiles := flag.String("profiles", "", "a folder for CPU profiles of the nodes that run actors")
 	keep := flag.Bool("keep", false, "leave the nodes' files where they are, and say where")
 	flag.Parse()
-	if flag.NArg() > 0 || *format != "table" && *format != "json" {
+	only, err := regexp.Compile(*goals)
+	if err != nil || flag.NArg() > 0 || *format != "table" && *format != "json" {
 		flag.Usage()
 		os.Exit(2)
 	}
 	fmt.Fprintln(os.Stderr, "bench: waiting until no tests run beside it")
 	defer machine.Alone()()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	report, err := run(ctx, *binary, *keep, *goals)
+	report, err := run(ctx, &bench{binary: *binary, only: only, goalsAlone: *goals != "", profiles: *profiles}, *keep)
 	stop()
 	switch { // also what was measured before an error
 	case report == nil:
@@ -65,7 +68,7 @@ func main() {
 }
 
 // run measures everything, one thing after another.
-func run(ctx context.Context, binary string, keep, goals bool) (*figure.Report, error) {
+func run(ctx context.Context, b *bench, keep bool) (*figure.Report, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	dir, err := os.MkdirTemp("", "supnode-bench-")
@@ -81,7 +84,7 @@ func run(ctx context.Context, binary string, keep, goals bool) (*figure.Report, 
 	if dir, err = filepath.EvalSymlinks(dir); err != nil {
 		return nil, err
 	}
-	b := &bench{dir: dir, binary: binary, actorsOnly: goals}
+	b.dir = dir
 	b.Machine = figure.ThisMachine(dir) // before the builds add to its load
 	b.say("building")
 	if b.binary == "" {

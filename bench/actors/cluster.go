@@ -23,6 +23,7 @@ type Cluster struct {
 	dir      string
 	args     []string
 	board    *board
+	profiled bool
 	running  [nodes]*running
 	watchers sync.WaitGroup
 }
@@ -34,12 +35,13 @@ type running struct {
 	answers chan answer // closed when the process has been waited for
 }
 
-// Start starts a cluster below dir whose children have places for size of them, and waits until all nodes are ready.
-func Start(ctx context.Context, dir string, lease history.Timing, failover string, size int) (c *Cluster, err error) {
+// Start starts a cluster below dir whose board has size places, and waits until all nodes are ready. profiles is where the
+// nodes write CPU profiles of themselves when they end by themselves; empty = nowhere.
+func Start(ctx context.Context, dir string, lease history.Timing, failover string, size int, profiles string) (c *Cluster, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	c = &Cluster{dir: dir}
+	c = &Cluster{dir: dir, profiled: profiles != ""}
 	if c.board, err = openBoard(filepath.Join(dir, "board"), size); err != nil {
 		return nil, err
 	}
@@ -50,7 +52,7 @@ func Start(ctx context.Context, dir string, lease history.Timing, failover strin
 		servers = append(servers, fmt.Sprintf("%s.%d:7946", net, i+1))
 	}
 	c.args = []string{argument, "-dir", dir, "-places", fmt.Sprint(size), "-servers", strings.Join(servers, ","),
-		"-ttl", lease.TTL.String(), "-h", lease.H.String(), "-failover", failover}
+		"-ttl", lease.TTL.String(), "-h", lease.H.String(), "-failover", failover, "-profiles", profiles}
 	for i := range nodes {
 		if err := c.launch(i); err != nil {
 			return nil, errors.Join(err, c.Close())
@@ -146,12 +148,6 @@ func (c *Cluster) Fill(ctx context.Context, i int, p Pool) (time.Duration, error
 	return a.For, err
 }
 
-// Empty stops a pool.
-func (c *Cluster) Empty(ctx context.Context, i int, name sup.Name) error {
-	_, err := c.ask(ctx, i, request{Stop: string(name)})
-	return err
-}
-
 // Load has callers in node i start the children of the pool p, which is there and empty.
 func (c *Cluster) Load(ctx context.Context, i int, p Pool, callers int) (took []time.Duration, whole time.Duration, err error) {
 	a, err := c.ask(ctx, i, request{Load: &load{Pool: p, Callers: callers}})
@@ -238,24 +234,6 @@ func (c *Cluster) Signal(node int, s syscall.Signal) error {
 	return c.running[node].cmd.Process.Signal(s)
 }
 
-// Again waits for the end of a node that was told to end, starts it again and waits until it is ready.
-func (c *Cluster) Again(ctx context.Context, node int) error {
-	for {
-		select {
-		case _, open := <-c.running[node].answers:
-			if open {
-				continue
-			}
-			if err := c.launch(node); err != nil {
-				return err
-			}
-			return c.ready(ctx, node)
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-}
-
 // Close kills the nodes and waits for their ends.
 func (c *Cluster) Close() error {
 	var errs []error
@@ -264,6 +242,9 @@ func (c *Cluster) Close() error {
 			continue
 		}
 		_ = r.close() // closed already, when the node was killed
+		if c.profiled {
+			r.await()
+		}
 		if err := r.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 			errs = append(errs, err)
 		}
@@ -274,6 +255,20 @@ func (c *Cluster) Close() error {
 	}
 	c.watchers.Wait()
 	return errors.Join(append(errs, c.board.close())...)
+}
+
+// await gives a node that was told to end the time to write its profile.
+func (r *running) await() {
+	for end := time.After(10 * time.Second); ; {
+		select {
+		case _, open := <-r.answers:
+			if !open {
+				return
+			}
+		case <-end:
+			return
+		}
+	}
 }
 
 func pause(ctx context.Context, d time.Duration) error {

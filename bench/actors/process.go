@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/pprof"
 	"strings"
 	"sync"
 	"syscall"
@@ -30,12 +31,10 @@ const patience = 2 * time.Minute
 
 // request is one line from the driver: one of these.
 type request struct {
-	Start   *Pool     `json:",omitempty"`
-	Stop    string    `json:",omitempty"` // a pool
-	Load    *load     `json:",omitempty"`
-	Crash   *sup.Key  `json:",omitempty"`
-	Touch   *Pool     `json:",omitempty"`
-	Running *sup.Name `json:",omitempty"` // how many children of it run, by the replica
+	Start *Pool    `json:",omitempty"`
+	Load  *load    `json:",omitempty"`
+	Crash *sup.Key `json:",omitempty"`
+	Touch *Pool    `json:",omitempty"`
 }
 
 // Pool is a supervisor whose children are w0, w1, …, with places from First on.
@@ -53,12 +52,11 @@ type load struct {
 
 // answer is one line to the driver.
 type answer struct {
-	Ready   bool            // the first line
-	Took    []time.Duration `json:",omitempty"`
-	For     time.Duration
-	Leader  sup.NodeName
-	Running int
-	Error   string
+	Ready  bool            // the first line
+	Took   []time.Duration `json:",omitempty"`
+	For    time.Duration
+	Leader sup.NodeName
+	Error  string
 }
 
 // IsNode reports whether this process was started to be a node.
@@ -74,8 +72,16 @@ func Main() error {
 	ttl := f.Duration("ttl", 0, "lease_ttl")
 	h := f.Duration("h", 0, "heartbeat_interval")
 	failover := f.String("failover", "loopback", "fast_failover")
+	profiles := f.String("profiles", "", "a folder for a CPU profile")
 	if err := f.Parse(os.Args[2:]); err != nil {
 		return err
+	}
+	if *profiles != "" {
+		end, err := profile(filepath.Join(*profiles, fmt.Sprintf("%s-%d.cpu", nodeName(*self), os.Getpid())))
+		if err != nil {
+			return err
+		}
+		defer end()
 	}
 	b, err := openBoard(filepath.Join(*dir, "board"), *size)
 	if err != nil {
@@ -115,6 +121,18 @@ func Main() error {
 	case err := <-served:
 		return errors.Join(err, n.Close())
 	}
+}
+
+// profile writes a CPU profile to path until end is called.
+func profile(path string) (end func(), err error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, err
+	}
+	return func() { pprof.StopCPUProfile(); f.Close() }, nil
 }
 
 func nodeName(i int) sup.NodeName { return sup.NodeName(fmt.Sprintf("n%d", i+1)) }
@@ -157,8 +175,6 @@ func (p *process) do(ctx context.Context, r request) (a answer, err error) {
 	case r.Start != nil:
 		_, err = p.node.Do(ctx, fsm.Command{StartSupervisor: &fsm.StartSupervisor{Spec: r.Start.spec(r.Start.N), Home: p.node.Name()}}, "")
 		a.For = time.Since(began)
-	case r.Stop != "":
-		_, err = p.node.Do(ctx, fsm.Command{StopSupervisor: &fsm.StopSupervisor{Name: sup.Name(r.Stop)}}, "")
 	case r.Load != nil:
 		a, err = p.load(ctx, r.Load)
 	case r.Crash != nil:
@@ -166,12 +182,6 @@ func (p *process) do(ctx context.Context, r request) (a answer, err error) {
 	case r.Touch != nil:
 		for i := range r.Touch.N {
 			_ = touch.Cast(ctx, p.node.Ref(r.Touch.Name, r.Touch.child(i).ID), struct{}{}) // most do not run here
-		}
-	case r.Running != nil:
-		var q node.Answer
-		q, err = p.node.Read(ctx, node.Query{Kind: node.QueryCount, Supervisor: *r.Running})
-		if err == nil {
-			a.Running = q.Count.Active
 		}
 	}
 	return a, err
