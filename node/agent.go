@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 
 	"github.com/supnode/supnode/fsm"
@@ -67,11 +68,12 @@ func (n *Node) startAgent() error {
 		Clock: n.clock, Connector: connector{n}, Remember: n.id.SetGen, Exit: n.cfg.Exit, Logger: n.log.Named("agent"),
 	})
 	n.useBehaviors()
+	n.logs = guardian.NewLogs(filepath.Join(n.cfg.DataDir, "logs"), n.cfg.Exec.Logs, n.log.Named("exec"))
 	if !n.cfg.Exec.Enabled {
 		return nil
 	}
 	exec, err := guardian.Start(guardian.Config{
-		Node: n.cfg.Name, NodeID: n.id.ID(), DataDir: n.cfg.DataDir, Lock: n.guard, Listener: n.port.Socket(),
+		Node: n.cfg.Name, NodeID: n.id.ID(), DataDir: n.cfg.DataDir, Logs: n.logs, Lock: n.guard, Listener: n.port.Socket(),
 		Allow: n.cfg.Exec.Allow, Isolation: guardian.Isolation(n.cfg.Exec.Isolation), Logger: n.log.Named("exec"),
 	}, n.agent.Sink)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/supnode/supnode/actor"
 	"github.com/supnode/supnode/fsm"
+	"github.com/supnode/supnode/node/agent/guardian"
 	sup "github.com/supnode/supnode/supervisor"
 )
 
@@ -76,6 +77,7 @@ type ExecConfig struct {
 	Enabled   bool
 	Isolation string   // group | pid_namespace
 	Allow     []string // globs on the resolved absolute path; none = nothing may run
+	Logs      guardian.LogConfig
 }
 
 // FieldError says which field of a Config is wrong, by its path in the config file, and what would be right.
@@ -104,6 +106,12 @@ func (c Config) WithDefaults() Config {
 	}
 	if c.Exec.Isolation == "" {
 		c.Exec.Isolation = "group"
+	}
+	if c.Exec.Logs.MaxSize == 0 {
+		c.Exec.Logs.MaxSize = guardian.DefaultLogSize
+	}
+	if c.Exec.Logs.MaxFiles == 0 {
+		c.Exec.Logs.MaxFiles = guardian.DefaultLogFiles
 	}
 	if c.Logger == nil {
 		c.Logger = hclog.NewNullLogger()

@@ -184,6 +184,8 @@ var (
 	descGuardian  = describe("guardian_up", "1 while the guardian of exec's commands lives.")
 	descFenced    = describe("guardian_fenced", "1 while the guardian lets nothing run: its session is over.")
 	descCommands  = describe("guardian_commands", "Commands that have not ended.")
+	descLogs      = describe("exec_logs_blocked", "Logs of running commands that cannot be written now.")
+	descLost      = describe("exec_log_lost_bytes_total", "Output of commands that could not be written to their logs, since the start.")
 	descQueue     = describe("queue_length", "What waits: for the leader's machine (inputs), for the log (entries), for its commit (in_flight), for a node (wanting), for Raft to apply (raft_apply), requests for their outcome (requests), clients for events (watchers).", "queue")
 )
 
@@ -220,6 +222,9 @@ func (l look) Collect(to chan<- prometheus.Metric) {
 		gauge(descGuardian, truth(h.Alive))
 		gauge(descFenced, truth(h.Fenced))
 		gauge(descCommands, float64(h.Commands))
+		logs := n.logs.Health()
+		gauge(descLogs, float64(logs.Blocked))
+		to <- prometheus.MustNewConstMetric(descLost, prometheus.CounterValue, float64(logs.Lost))
 	}
 	if n.raft == nil {
 		return

@@ -32,6 +32,7 @@ type Node struct {
 	agent  *agent.Driver
 	actors *actor.System
 	exec   *guardian.Runner // nil where exec is not enabled
+	logs   *guardian.Logs   // of its commands
 
 	// Of a server; nil on a plain agent.
 	fsm    *fsm.FSM

@@ -58,6 +58,9 @@ func (n *Node) Ready() Ready {
 	} else {
 		check("lease", false, "no lease: children are stopped until the leader grants one")
 	}
+	if n.exec != nil {
+		check("exec_logs", true, "%s", n.logs.Health()) // their loss is no reason to send requests elsewhere
+	}
 	return r
 }
 

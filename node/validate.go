@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/supnode/supnode/node/agent/guardian"
 	"github.com/supnode/supnode/rpc"
 	sup "github.com/supnode/supnode/supervisor"
 )
@@ -113,6 +114,12 @@ func (v *validation) rest() {
 	}
 	if !slices.Contains([]string{"group", "pid_namespace"}, v.Exec.Isolation) {
 		v.wrong("exec.isolation", "%q is not one of group, pid_namespace", v.Exec.Isolation)
+	}
+	if n := v.Exec.Logs.MaxSize; n < guardian.MinLogSize || n > guardian.MaxLogSize {
+		v.wrong("exec.logs.max_size", "%d bytes is not between 64KiB and 1TiB", n)
+	}
+	if n := v.Exec.Logs.MaxFiles; n < 1 || n > guardian.MaxLogFiles {
+		v.wrong("exec.logs.max_files", "%d is not between 1 and %d", n, guardian.MaxLogFiles)
 	}
 	for i, m := range v.Manifests {
 		for _, e := range m.WithDefaults().Validate() {

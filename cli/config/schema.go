@@ -62,6 +62,12 @@ type execBlock struct {
 	Enabled   bool     `yaml:"enabled"`
 	Isolation string   `yaml:"isolation"`
 	Allow     []string `yaml:"allow"`
+	Logs      logsPart `yaml:"logs"`
+}
+
+type logsPart struct {
+	MaxSize  size `yaml:"max_size"`
+	MaxFiles int  `yaml:"max_files"`
 }
 
 type logBlock struct {

@@ -2,148 +2,175 @@ package guardian
 
 import (
 	"errors"
-	"os"
+	"fmt"
 	"path/filepath"
-	"strconv"
+	"regexp"
+	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hashicorp/go-hclog"
 	sup "github.com/supnode/supnode/supervisor"
 )
 
+// LogConfig bounds what is kept of each child's output.
+type LogConfig struct {
+	MaxSize  int64 // bytes at which a file is rotated; default 10 MiB
+	MaxFiles int   // files that are kept: CHILD.log, CHILD.log.1, …; default 3
+}
+
+// The defaults of LogConfig, and its bounds.
 const (
-	// LogSize is the size at which a command's log is rotated.
-	LogSize = 10 << 20
-	// LogFiles is how many files of a child's log are kept: CHILD.log, CHILD.log.1, CHILD.log.2.
-	LogFiles = 3
+	DefaultLogSize, MinLogSize, MaxLogSize = 10 << 20, 64 << 10, 1 << 40
+	DefaultLogFiles, MaxLogFiles           = 3, 1000
 )
 
-// logs are the output files of a node's commands, DIR/SUP/CHILD.log. Successive incarnations of a child share one.
-type logs struct {
+func (c LogConfig) withDefaults() LogConfig {
+	if c.MaxSize == 0 {
+		c.MaxSize = DefaultLogSize
+	}
+	if c.MaxFiles == 0 {
+		c.MaxFiles = DefaultLogFiles
+	}
+	return c
+}
+
+// maxBegins bounds the incarnations whose place in their log is remembered.
+const maxBegins = 4 * maxCommands
+
+// Logs are the output files of a node's commands, DIR/SUP/CHILD.log. Successive incarnations of a child share one.
+type Logs struct {
 	dir    string
-	size   int64
+	config LogConfig
 	logger hclog.Logger
+	lost   atomic.Uint64
+	work   sync.WaitGroup // what writes
+	places chan struct{}  // one taken by each reader that waits
 
-	mu   sync.Mutex
-	open map[string]*commandLog // guarded by mu; by path
+	mu      sync.Mutex // guards what follows; the last to be taken
+	open    map[string]*commandLog
+	blocked map[string]error     // by path: why output is being dropped
+	begins  map[string]begin     // by path
+	told    map[string]*listener // by path
 }
 
-// A commandLog is one child's output. Write never fails: a command must not be stopped by a full disk, so what cannot be
-// written is dropped, and that is said once.
-type commandLog struct {
-	logs   *logs
-	path   string
-	inside bool // whether path is within the directory of the logs
-	users  int  // guarded by logs.mu
-
-	mu       sync.Mutex
-	file     *os.File // guarded by mu
-	length   int64
-	dropping bool
+// A begin is where the output of an incarnation begins in its log.
+type begin struct {
+	inc sup.Incarnation
+	at  LogCursor
 }
 
-func newLogs(dir string, logger hclog.Logger) *logs {
-	return &logs{dir: dir, size: LogSize, logger: logger, open: map[string]*commandLog{}}
+// NewLogs are the logs in a directory, which is made when the first is written.
+func NewLogs(dir string, c LogConfig, logger hclog.Logger) *Logs {
+	return &Logs{
+		dir: dir, config: c.withDefaults(), logger: logger, places: make(chan struct{}, maxLogWaiters),
+		open: map[string]*commandLog{}, blocked: map[string]error{}, begins: map[string]begin{}, told: map[string]*listener{},
+	}
 }
 
 // of gives a child's log; the caller releases it.
-func (l *logs) of(k sup.Key) *commandLog {
-	inside := filepath.Join(filepath.FromSlash(string(k.Supervisor)), string(k.Child)+".log")
-	path := filepath.Join(l.dir, inside)
+func (l *Logs) of(k sup.Key) *commandLog {
+	path := l.path(k)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c := l.open[path]
 	if c == nil {
-		c = &commandLog{logs: l, path: path, inside: filepath.IsLocal(inside)}
+		c = newCommandLog(l, path)
 		l.open[path] = c
 	}
 	c.users++
 	return c
 }
 
-func (c *commandLog) release() {
-	c.logs.mu.Lock()
-	c.users--
-	last := c.users == 0
-	if last {
-		delete(c.logs.open, c.path)
-	}
-	c.logs.mu.Unlock()
-	if last {
-		c.mu.Lock()
-		c.close()
-		c.mu.Unlock()
-	}
-}
+// clashing is the name of a sub-supervisor's directory that a sibling's log could have too.
+var clashing = regexp.MustCompile(`\.log(\.[0-9]+)?$`)
 
-func (c *commandLog) close() {
-	if c.file != nil {
-		c.file.Close()
-		c.file = nil
-	}
-}
-
-// Write appends to the file and rotates it before it grows past its size.
-func (c *commandLog) Write(p []byte) (int, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	err := c.append(p)
-	if err != nil && !c.dropping {
-		c.logs.logger.Warn("output of a command is dropped: its log cannot be written", "log", c.path, "error", err)
-	}
-	c.dropping = err != nil
-	return len(p), nil
-}
-
-func (c *commandLog) append(p []byte) error {
-	if c.file == nil {
-		if err := c.openFile(); err != nil {
-			return err
+// path is where a child's log is. The children of the sub-supervisor SUP/ID are in the directory SUP/ID, or in SUP/ID~ when
+// that is the name of a log of SUP's.
+func (l *Logs) path(k sup.Key) string {
+	elements := strings.Split(string(k.Supervisor), "/")
+	for i, e := range elements {
+		if clashing.MatchString(e) {
+			elements[i] = e + "~"
 		}
 	}
-	if c.length > 0 && c.length+int64(len(p)) > c.logs.size {
-		if err := c.rotate(); err != nil {
-			return err
-		}
-	}
-	n, err := c.file.Write(p)
-	c.length += int64(n)
-	if err != nil {
-		c.close() // opened anew at the next write: the file or its disk may be another by then
-	}
-	return err
+	return filepath.Join(l.dir, filepath.Join(elements...), string(k.Child)+".log")
 }
 
-func (c *commandLog) openFile() error {
-	if !c.inside {
+// check refuses what is not below the logs' directory.
+func (l *Logs) check(path string) error {
+	if inside, err := filepath.Rel(l.dir, path); err != nil || !filepath.IsLocal(inside) {
 		return errors.New("it would be outside the data directory")
 	}
-	if err := os.MkdirAll(filepath.Dir(c.path), 0o750); err != nil {
-		return err
-	}
-	file, err := os.OpenFile(c.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o640)
-	if err != nil {
-		return err
-	}
-	info, err := file.Stat()
-	if err != nil {
-		file.Close()
-		return err
-	}
-	c.file, c.length = file, info.Size()
 	return nil
 }
 
-func (c *commandLog) rotate() error {
-	c.close()
-	for n := LogFiles - 1; n > 0; n-- {
-		older, newer := c.path+"."+strconv.Itoa(n), c.path
-		if n > 1 {
-			newer += "." + strconv.Itoa(n-1)
-		}
-		if err := os.Rename(newer, older); err != nil && !os.IsNotExist(err) {
-			return err
+// note keeps where an incarnation begins.
+func (l *Logs) note(path string, b begin) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, known := l.begins[path]; !known && len(l.begins) >= maxBegins {
+		for other := range l.begins {
+			if l.open[other] == nil {
+				delete(l.begins, other)
+				break
+			}
 		}
 	}
-	return c.openFile()
+	if !b.inc.Less(l.begins[path].inc) {
+		l.begins[path] = b
+	}
+}
+
+// tell wakes those who wait for a log.
+func (l *Logs) tell(path string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if w := l.told[path]; w != nil {
+		close(w.more)
+		delete(l.told, path)
+	}
+}
+
+// block notes why output is being dropped; nil = it is written again.
+func (l *Logs) block(path string, why error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if why == nil {
+		delete(l.blocked, path)
+	} else {
+		l.blocked[path] = why
+	}
+}
+
+// LogHealth is how the logs do, for people.
+type LogHealth struct {
+	Blocked int    // logs of running commands that cannot be written now: their output is dropped
+	Why     string // of one of them
+	Lost    uint64 // bytes that were dropped since the start
+}
+
+func (h LogHealth) String() string {
+	lost := ""
+	if h.Lost > 0 {
+		lost = fmt.Sprintf("; %d bytes of output were lost since the start", h.Lost)
+	}
+	if h.Blocked == 0 {
+		return "output is written" + lost
+	}
+	return fmt.Sprintf("output of %d commands is lost, as their logs cannot be written: %s%s", h.Blocked, h.Why, lost)
+}
+
+// Health is how the logs do now.
+func (l *Logs) Health() LogHealth {
+	h := LogHealth{Lost: l.lost.Load()}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	first := ""
+	for path, why := range l.blocked {
+		if h.Blocked++; first == "" || path < first {
+			first, h.Why = path, fmt.Sprintf("%s: %v", path, why)
+		}
+	}
+	return h
 }

@@ -151,7 +151,9 @@ func (r *Runner) prepare(c *charge) {
 		if program, p.err = ParseProgram(c.spawn.Args); p.err == nil {
 			p.asker = program.asker()
 			if p.ready, p.err = program.order(r.config, c.spawn); p.err == nil {
-				p.output, p.err = newOutput(r.logs.of(c.spawn.Key))
+				log := r.logs.of(c.spawn.Key)
+				log.begin(c.spawn.Inc)
+				p.output, p.err = newOutput(log)
 			}
 		}
 		select {

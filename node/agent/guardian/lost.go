@@ -153,6 +153,7 @@ func (r *Runner) leave() {
 	worked := make(chan struct{})
 	go func() {
 		r.work.Wait()
+		r.logs.work.Wait() // what fills them has ended
 		close(worked)
 	}()
 	select {

@@ -2,6 +2,7 @@ package guardian
 
 import (
 	"errors"
+	"io"
 	"os"
 	"sync"
 	"time"
@@ -17,10 +18,16 @@ const drainFor = time.Second
 type output struct {
 	read  *os.File
 	write int // the command's end, -1 once it is handed over; blocking, as commands expect
-	log   *commandLog
+	log   outputLog
 }
 
-func newOutput(log *commandLog) (*output, error) {
+// outputLog is where output goes. Write does not fail, and takes its time only for so long; nothing is written after release.
+type outputLog interface {
+	io.Writer
+	release()
+}
+
+func newOutput(log outputLog) (*output, error) {
 	var ends [2]int
 	if err := unix.Pipe2(ends[:], unix.O_CLOEXEC); err != nil {
 		log.release()

@@ -18,7 +18,8 @@ import (
 type Config struct {
 	Node    sup.NodeName
 	NodeID  string // the node's UUID, by which its processes are known (P1)
-	DataDir string // logs go to DataDir/logs/SUP/CHILD.log
+	DataDir string // where Logs are by default: DataDir/logs/SUP/CHILD.log
+	Logs    *Logs
 
 	// Lock is the guardian's file as [Acquire] gave it; the runner takes it over.
 	Lock *Lock
@@ -48,6 +49,9 @@ func (c *Config) complete() error {
 	if c.Logger == nil {
 		c.Logger = hclog.NewNullLogger()
 	}
+	if c.Logs == nil {
+		c.Logs = NewLogs(filepath.Join(c.DataDir, "logs"), LogConfig{}, c.Logger)
+	}
 	return errors.Join(c.Allow.Check(), c.Isolation.check())
 }
 
@@ -63,7 +67,7 @@ type id struct {
 type Runner struct {
 	config Config
 	sink   func(agent.Event)
-	logs   *logs
+	logs   *Logs
 	timer  int // shared with the guardian
 	alarm  *alarm
 
@@ -117,7 +121,7 @@ func Start(c Config, sink func(agent.Event)) (*Runner, error) {
 	r := &Runner{
 		config:  c,
 		sink:    sink,
-		logs:    newLogs(filepath.Join(c.DataDir, "logs"), c.Logger),
+		logs:    c.Logs,
 		timer:   timer,
 		alarm:   a,
 		wake:    make(chan struct{}, 1),
