@@ -31,7 +31,7 @@ func (c *command) dev() *cobra.Command {
 			if o.Executable, err = os.Executable(); err != nil {
 				return fmt.Errorf("find this program: %w", err)
 			}
-			o.Command = calledAs(o.Executable)
+			o.Command = calledAs(o.Executable, os.Args[0])
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 			defer stop()
 			return dev.Run(ctx, o)
@@ -41,12 +41,4 @@ func (c *command) dev() *cobra.Command {
 	cmd.Flags().StringVar(&o.Dir, "dir", "", "where config files, data and logs go (default a temporary directory, removed at exit)")
 	cmd.Flags().IntVar(&o.BasePort, "base-port", 7100, "node ports from here +1, admin ports from here +1001")
 	return cmd
-}
-
-// calledAs is what a person types to call this program again.
-func calledAs(executable string) string {
-	if dev.UnderGoRun(executable) {
-		return "go run ./cmd/supnode"
-	}
-	return os.Args[0]
 }

@@ -22,23 +22,12 @@ type IO struct {
 }
 
 // Run runs the command that args name and returns the process's exit status.
-func Run(ctx context.Context, args []string, std IO) int {
-	c := &command{IO: std}
-	root := c.root()
-	root.SetArgs(args)
-	root.SetIn(std.In)
-	root.SetOut(std.Out)
-	root.SetErr(std.Err)
-	err := root.ExecuteContext(ctx)
-	if err != nil {
-		complain(std.Err, err)
-	}
-	return exitStatus(err)
-}
+func Run(ctx context.Context, args []string, std IO) int { return Program{}.Run(ctx, args, std) }
 
 // command holds what all commands share.
 type command struct {
 	IO
+	program Program
 	addrs   []string
 	token   string
 	output  string
@@ -47,10 +36,10 @@ type command struct {
 
 func (c *command) root() *cobra.Command {
 	root := &cobra.Command{
-		Use:   "supnode",
+		Use:   c.program.name(),
 		Short: "OTP-style supervision for a cluster: keeps commands running on exactly one node each",
 		Long: "supnode keeps commands running across a cluster of nodes, restarts those that fail, and moves those of a\n" +
-			"node that is lost, never two copies at a time.\n\nBegin with: supnode dev",
+			"node that is lost, never two copies at a time.\n\nBegin with: " + c.program.name() + " dev",
 		SilenceUsage: true, SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, args []string) error { return cmd.Help() },
 		Args: unknownCommand,

@@ -37,7 +37,7 @@ func (c *command) start() *cobra.Command {
 			signals := make(chan os.Signal, 2)
 			signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 			defer signal.Stop(signals)
-			return runNode(cmd.Context(), cfg, newLogger(cfg.Log, c.Err), signals)
+			return c.program.runNode(cmd.Context(), cfg, newLogger(cfg.Log, c.Err), signals)
 		},
 	}
 	cmd.Flags().StringVar(&file, "config", "", "the node's config file")
@@ -54,7 +54,7 @@ func newLogger(l config.Log, out io.Writer) hclog.Logger {
 
 // runNode runs a node with its admin server until a signal, or until it ends by itself. A first signal makes it leave, a
 // second one stops it now.
-func runNode(ctx context.Context, cfg *config.Config, log hclog.Logger, signals <-chan os.Signal) error {
+func (p Program) runNode(ctx context.Context, cfg *config.Config, log hclog.Logger, signals <-chan os.Signal) error {
 	log.Info("starting "+string(cfg.Node.Name), "admin", cfg.Admin.URL(), "node_port", cfg.Node.RPC.Listen,
 		"data_dir", cfg.Node.DataDir, "version", build())
 	for _, w := range cfg.Warnings {
@@ -71,7 +71,7 @@ func runNode(ctx context.Context, cfg *config.Config, log hclog.Logger, signals 
 	server.Handle(admin.Starting())
 	served := make(chan error, 1)
 	go func() { served <- server.Serve() }()
-	cfg.Node.Logger, cfg.Node.Version = log, build()
+	cfg.Node.Logger, cfg.Node.Version, cfg.Node.Behaviors = log, build(), p.Behaviors
 	n, err := startUnlessSignalled(ctx, cfg.Node, signals)
 	if err != nil {
 		return errors.Join(err, server.Close(0))
@@ -82,7 +82,7 @@ func runNode(ctx context.Context, cfg *config.Config, log hclog.Logger, signals 
 	}
 	server.Handle(handler)
 	log.Info(string(cfg.Node.Name) + " runs")
-	err = untilEnd(ctx, n, log, signals, served)
+	err = p.untilEnd(ctx, n, log, signals, served)
 	return errors.Join(err, server.Close(adminGrace))
 }
 
@@ -112,12 +112,16 @@ func startUnlessSignalled(ctx context.Context, cfg node.Config, signals <-chan o
 	}
 }
 
-// untilEnd returns when the node is over.
-func untilEnd(ctx context.Context, n *node.Node, log hclog.Logger, signals <-chan os.Signal, served <-chan error) error {
+// untilEnd runs the program's own part and returns when the node is over.
+func (p Program) untilEnd(ctx context.Context, n *node.Node, log hclog.Logger, signals <-chan os.Signal, served <-chan error) error {
+	own := p.begin(ctx, n)
 	var failure error
 	select {
 	case <-n.Done():
+		own.end(adminGrace, nil, log)
 		return n.Err()
+	case failure = <-own.failed:
+		log.Error("leaving", "error", failure)
 	case failure = <-served:
 		log.Error("the admin server ended", "error", failure)
 	case sig := <-signals:
@@ -125,13 +129,23 @@ func untilEnd(ctx context.Context, n *node.Node, log hclog.Logger, signals <-cha
 	case <-ctx.Done():
 	}
 	left := make(chan error, 1)
-	go func() { left <- n.Leave(context.WithoutCancel(ctx)) }()
+	now := make(chan struct{})
+	go func() {
+		own.end(n.ShutdownTimeout(), now, log)
+		select {
+		case <-now:
+			left <- nil
+		default:
+			left <- n.Leave(context.WithoutCancel(ctx))
+		}
+	}()
 	select {
 	case err := <-left:
 		return errors.Join(failure, err)
 	case sig := <-signals:
 		log.Info("stopping now", "signal", sig.String())
 	}
+	close(now)
 	err := n.Close()
 	<-left
 	return errors.Join(failure, err)

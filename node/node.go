@@ -123,6 +123,9 @@ const lockWait = 15 * time.Second
 // Name is the node's name.
 func (n *Node) Name() sup.NodeName { return n.cfg.Name }
 
+// ShutdownTimeout bounds Leave.
+func (n *Node) ShutdownTimeout() time.Duration { return n.cfg.ShutdownTimeout }
+
 // Done is closed when the node has ended, by Close, Leave or a failure; Err says which.
 func (n *Node) Done() <-chan struct{} { return n.ended }
 
