@@ -1,0 +1,149 @@
+package model
+
+import sup "github.com/supnode/supnode/supervisor"
+
+// State is where a child is.
+type State string
+
+// Down is a child without a run that does not ask for one: it has exited, or its turn has not come. Wanted asks for a node.
+const (
+	Down     State = "down"
+	Wanted   State = "wanted"
+	Placed   State = "placed"
+	Running  State = "running"
+	Stopping State = "stopping"
+)
+
+// then is what follows a stop.
+type then string
+
+const (
+	terminate then = "terminate" // it is removed (S32)
+	restart   then = "restart"   // by hand, it is to run again (S33)
+	move      then = "move"      // its node leaves (P3)
+	group     then = "group"     // it waits for its turn in a group restart (S8, S9)
+	shutdown  then = "shutdown"  // its supervisor stops (S13)
+)
+
+// Child is a child's record.
+type Child struct {
+	sup  *Sup
+	Spec sup.ChildSpec
+
+	State       State
+	Node        sup.NodeName // of Placed, Running, Stopping
+	Inc         uint64       // the entry that placed it
+	Unplaceable bool         // Wanted, and the leader has said that no node can take it (S19)
+	Avoid       sup.NodeName // the node that this decision excludes (S18, S25)
+
+	Started  bool         // an init of it has returned once
+	LastNode sup.NodeName // where
+	Restarts uint64       // S22
+	Lost     int          // placements that its first start lost to nodes (S12)
+	Exit     sup.ExitReason
+
+	then      then
+	halt, due bool
+	runs      []string // requests that wait for it to run
+	gone      []string // requests that wait for it to be gone
+}
+
+// Key names the child.
+func (ch *Child) Key() sup.Key { return sup.Key{Supervisor: ch.sup.Name, Child: ch.Spec.ID} }
+
+func (ch *Child) pin() sup.NodeName {
+	if s := ch.Spec.Selector; s != nil && s.Kind == sup.SelectNode && s.Fallback == "" {
+		return s.Node
+	}
+	return ""
+}
+
+func (ch *Child) temporary() bool { return ch.Spec.Restart == sup.Temporary }
+func (ch *Child) held() bool {
+	return ch.State == Placed || ch.State == Running || ch.State == Stopping
+}
+
+// restartedAfter (S1, S2, S3): permanent always, transient unless the end was clean, temporary never.
+func (ch *Child) restartedAfter(reason sup.ExitReason) bool {
+	switch ch.Spec.Restart {
+	case sup.Transient:
+		return reason != sup.ExitNormal && reason != sup.ExitShutdown
+	case sup.Temporary:
+		return false
+	}
+	return true
+}
+
+// Status is what users see (api.md §5).
+func (ch *Child) Status() sup.Status {
+	switch ch.State {
+	case Running:
+		return sup.StatusRunning
+	case Stopping:
+		return sup.StatusStopping
+	case Wanted:
+		if ch.Unplaceable {
+			return sup.StatusPending
+		}
+	case Down:
+		if !ch.due {
+			return sup.StatusExited
+		}
+	}
+	if ch.Started {
+		return sup.StatusRestarting
+	}
+	return sup.StatusStarting
+}
+
+// answer ends the requests that wait for the child to run.
+func (ch *Child) answer(code sup.Code) {
+	for _, key := range ch.runs {
+		ch.sup.c.end(key, code)
+	}
+	ch.runs = nil
+}
+
+// want makes the child ask for a node; every run after its first one is a restart (S22).
+func (ch *Child) want(avoid sup.NodeName) {
+	if ch.Started {
+		ch.Restarts++
+	}
+	ch.wantFirst(avoid)
+}
+
+func (ch *Child) wantFirst(avoid sup.NodeName) {
+	ch.State, ch.Avoid, ch.Unplaceable = Wanted, avoid, false
+}
+
+// stop asks for the end of the child's run.
+func (ch *Child) stop(t then) { ch.State, ch.then = Stopping, t }
+
+// ran (S44): the first run is child_started, each later one child_restarted, and child_migrated when the node differs.
+func (ch *Child) ran() {
+	c, k := ch.sup.c, ch.Key()
+	e := sup.Event{Type: sup.EventChildStarted, Supervisor: k.Supervisor, Child: k.Child, Node: ch.Node, Incarnation: ch.token()}
+	if ch.Started {
+		e.Type, e.Attempt = sup.EventChildRestarted, ch.Restarts
+	}
+	c.emit(e)
+	if ch.Started && ch.LastNode != ch.Node {
+		c.emit(sup.Event{
+			Type: sup.EventChildMigrated, Supervisor: k.Supervisor, Child: k.Child,
+			FromNode: ch.LastNode, ToNode: ch.Node, Incarnation: ch.token(),
+		})
+	}
+	ch.State, ch.Started, ch.LastNode = Running, true, ch.Node
+	ch.answer("")
+}
+
+// ended (S44): the end of every incarnation is child_stopped. What follows is the caller's to say.
+func (ch *Child) ended(reason sup.ExitReason) {
+	k := ch.Key()
+	ch.sup.c.emit(sup.Event{
+		Type: sup.EventChildStopped, Supervisor: k.Supervisor, Child: k.Child, Node: ch.Node, Incarnation: ch.token(), Reason: string(reason),
+	})
+	ch.State, ch.Node, ch.Inc, ch.then, ch.Exit = Down, "", 0, "", reason
+}
+
+func (ch *Child) token() uint64 { return 1<<40 + ch.Inc }

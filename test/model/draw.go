@@ -1,0 +1,220 @@
+package model
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	sup "github.com/supnode/supnode/supervisor"
+	"pgregory.net/rapid"
+)
+
+// Draw draws stories.
+type Draw struct {
+	T          *rapid.T
+	Strategies []sup.Strategy
+	Auto       bool // auto_shutdown is drawn too
+	ids        int
+}
+
+var (
+	nodeNames = []sup.NodeName{"n1", "n2", "n3"}
+	supNames  = []sup.Name{"a", "b"}
+	childIDs  = []sup.ChildID{"w1", "w2", "w3", "w4", "w5"}
+	restarts  = []sup.Restart{sup.Permanent, sup.Transient, sup.Temporary}
+	exits     = []sup.ExitReason{sup.ExitNormal, sup.ExitShutdown, sup.ExitKilled, sup.ExitError, sup.ExitNodeDown}
+	afters    = []time.Duration{0, 0, 0, time.Nanosecond, time.Second, 2 * time.Second, 5 * time.Second}
+)
+
+func one[T any](d *Draw, name string, of []T) T { return rapid.SampledFrom(of).Draw(d.T, name) }
+
+func (d *Draw) chance(name string, percent int) bool {
+	return rapid.IntRange(0, 99).Draw(d.T, name) >= 100-percent
+}
+
+// Step draws an entry: mostly one order, and placements for most of what wants a node.
+func (d *Draw) Step(w *World) error {
+	n := 1
+	if d.chance("several", 15) {
+		n = rapid.IntRange(2, 4).Draw(d.T, "orders")
+	}
+	// The orders of one entry are drawn before any of them happens: the later ones may be overtaken by the earlier.
+	orders := make([]string, 0, n)
+	for range n {
+		orders = append(orders, d.order(w))
+	}
+	return w.Step(one(d, "after", afters), orders, func(wanting []*Child) (places, unplaced []string) { return d.place(w, wanting) })
+}
+
+func (d *Draw) place(w *World, wanting []*Child) (places, unplaced []string) {
+	if len(wanting) == 0 || d.chance("the leader is dropped", 20) {
+		return nil, nil
+	}
+	for _, ch := range wanting {
+		var fit []sup.NodeName
+		for _, n := range w.Model.Nodes {
+			if w.Model.Eligible(ch, n) {
+				fit = append(fit, n.Name)
+			}
+		}
+		switch {
+		case d.chance("left for later", 10):
+		case d.chance("wrong placement", 3):
+			places = append(places, ch.Key().String()+"@"+string(one(d, "node", nodeNames)))
+		case len(fit) > 0 && !d.chance("unreachable", 5):
+			places = append(places, ch.Key().String()+"@"+string(one(d, "node", fit)))
+		default:
+			unplaced = append(unplaced, ch.Key().String()+"!no_available_node")
+		}
+	}
+	return places, unplaced
+}
+
+// order draws an order: mostly what agents would report next, so that stories get somewhere.
+func (d *Draw) order(w *World) string {
+	m := w.Model
+	var placed, running, stopping, all []*Child
+	for _, s := range m.Sups {
+		for _, ch := range s.Children {
+			all = append(all, ch)
+			switch ch.State {
+			case Placed:
+				placed = append(placed, ch)
+			case Running:
+				running = append(running, ch)
+			case Stopping:
+				stopping = append(stopping, ch)
+			}
+		}
+	}
+	type choice struct {
+		weight int
+		draw   func() string
+	}
+	var choices []choice
+	add := func(weight int, possible bool, draw func() string) {
+		if possible {
+			choices = append(choices, choice{weight, draw})
+		}
+	}
+	run := func(ch *Child) string { return fmt.Sprintf("%s#%d", ch.Key(), ch.Inc) }
+	live := d.nodes(m, func(n *Node) bool { return n.live() })
+	gone := d.nodes(m, func(n *Node) bool { return !n.live() })
+	for _, n := range nodeNames {
+		if m.Node(n) == nil {
+			gone = append(gone, n)
+		}
+	}
+	add(4, true, func() string { return "tick" })
+	add(30, len(placed) > 0, func() string { return "running " + run(one(d, "child", placed)) })
+	add(8, len(placed) > 0, func() string { return "initfailed " + run(one(d, "child", placed)) })
+	add(3, len(placed) > 0, func() string {
+		return "ended " + run(one(d, "child", placed)) + " " + string(one(d, "reason", exits))
+	})
+	add(25, len(running) > 0, func() string {
+		return "ended " + run(one(d, "child", running)) + " " + string(one(d, "reason", exits))
+	})
+	add(30, len(stopping) > 0, func() string {
+		return "ended " + run(one(d, "child", stopping)) + " " + string(one(d, "reason", exits[1:]))
+	})
+	add(1, len(stopping) > 0, func() string { return "initfailed " + run(one(d, "child", stopping)) })
+	add(5, len(all) > 0, func() string { return d.late(w, one(d, "child", all)) })
+	add(20, len(gone) > 0, func() string { return "register " + string(one(d, "node", gone)) })
+	add(1, len(live) > 0, func() string { return "register " + string(one(d, "node", live)) })
+	add(6, len(live) > 0, func() string { return "down " + string(one(d, "node", live)) })
+	add(2, len(live) > 0, func() string { return "leave " + string(one(d, "node", live)) })
+	add(2, len(live) > 0, func() string { return "left " + string(one(d, "node", live)) })
+	add(20-10*min(len(m.Sups), 2), true, func() string { return d.start() })
+	add(1, true, func() string { return d.start() })
+	add(2, len(m.Sups) > 0, func() string {
+		return strings.TrimSpace("stop " + string(one(d, "sup", m.Sups).Name) + " " + one(d, "reason", []string{"", "enough"}))
+	})
+	add(9, len(m.Sups) > 0, func() string {
+		s := one(d, "sup", m.Sups)
+		if s.simple() {
+			return "add " + string(s.Name)
+		}
+		return "add " + string(s.Name) + " " + printChild(d.child(one(d, "id", childIDs)))
+	})
+	add(6, len(all) > 0, func() string { return "terminate " + one(d, "child", all).Key().String() })
+	add(8, len(all) > 0, func() string { return "restart " + one(d, "child", all).Key().String() })
+	add(1, true, func() string {
+		return one(d, "order", []string{"terminate", "restart"}) + " " + string(one(d, "sup", supNames)) + "/" + string(one(d, "id", childIDs))
+	})
+	add(2, len(w.asked) > 0, func() string { return fmt.Sprintf("again k%d", rapid.IntRange(1, len(w.asked)).Draw(d.T, "request")) })
+	add(1, true, func() string { return "leader " + string(one(d, "node", nodeNames)) })
+
+	total := 0
+	for _, c := range choices {
+		total += c.weight
+	}
+	at := rapid.IntRange(0, total-1).Draw(d.T, "what")
+	for _, c := range choices {
+		if at < c.weight {
+			return c.draw()
+		}
+		at -= c.weight
+	}
+	return "tick"
+}
+
+func (d *Draw) nodes(m *Cluster, keep func(*Node) bool) (names []sup.NodeName) {
+	for _, n := range m.Nodes {
+		if keep(n) {
+			names = append(names, n.Name)
+		}
+	}
+	return names
+}
+
+// late draws a report that comes too late or for the second time.
+func (d *Draw) late(w *World, ch *Child) string {
+	incs := w.lastInc[ch.Key()]
+	inc := uint64(1)
+	if len(incs) > 0 {
+		inc = one(d, "incarnation", incs)
+	}
+	if ch.Inc == inc && ch.State == Running {
+		return fmt.Sprintf("running %s#%d", ch.Key(), inc)
+	}
+	if ch.Inc == inc {
+		return "tick"
+	}
+	kind := one(d, "kind", []string{"running", "ended", "initfailed"})
+	text := fmt.Sprintf("%s %s#%d", kind, ch.Key(), inc)
+	if kind == "ended" {
+		text += " " + string(one(d, "reason", exits))
+	}
+	return text
+}
+
+func (d *Draw) start() string {
+	sp := sup.Spec{Name: one(d, "sup", supNames), Strategy: one(d, "strategy", d.Strategies)}
+	sp.Intensity = &sup.Intensity{MaxRestarts: rapid.IntRange(0, 3).Draw(d.T, "max"), Within: sup.Of(one(d, "within", []time.Duration{time.Second, 5 * time.Second}))}
+	if d.Auto && sp.Strategy != sup.SimpleOneForOne {
+		sp.AutoShutdown = one(d, "auto", []sup.AutoShutdown{sup.NeverShutdown, sup.AnySignificant, sup.AllSignificant})
+	}
+	if sp.Strategy == sup.SimpleOneForOne {
+		c := d.child("t")
+		sp.ChildTemplate = &c
+		sp.MaxChildren = rapid.IntRange(0, 3).Draw(d.T, "limit")
+	} else {
+		ids := slices.Clone(childIDs)
+		for range rapid.IntRange(0, 4).Draw(d.T, "children") {
+			i := rapid.IntRange(0, len(ids)-1).Draw(d.T, "id")
+			sp.Children = append(sp.Children, d.child(ids[i]))
+			ids = slices.Delete(ids, i, i+1)
+		}
+	}
+	return "start " + printSpec(sp.WithDefaults())
+}
+
+func (d *Draw) child(id sup.ChildID) sup.ChildSpec {
+	c := sup.ChildSpec{ID: id, Behavior: "exec", Restart: one(d, "restart", restarts)}
+	if d.chance("pinned", 10) {
+		c.Selector = &sup.Selector{Kind: sup.SelectNode, Node: one(d, "node", nodeNames)}
+	}
+	c.Significant = d.chance("significant", 40)
+	return c.WithDefaults()
+}

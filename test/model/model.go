@@ -1,0 +1,170 @@
+package model
+
+import (
+	"slices"
+
+	sup "github.com/supnode/supnode/supervisor"
+)
+
+// Cluster is the model's whole state. Sups are in the order of their creation.
+type Cluster struct {
+	Index    uint64 // of the entry that is being applied
+	Clock    int64  // cluster time, ns
+	Nodes    []*Node
+	Sups     []*Sup
+	Requests map[string]*Request
+
+	Events []sup.Event // of the entry that is being applied, without ID, Index and Time
+	Done   []Done      // requests that ended in it
+
+	sessions uint64
+}
+
+// Node is a member. Session rises with every registration.
+type Node struct {
+	Name      sup.NodeName
+	Status    string // up | draining | down | left
+	Session   uint64
+	Behaviors []string
+}
+
+func (n *Node) live() bool { return n.Status == "up" || n.Status == "draining" }
+
+// Request is what is known of a client's request (S36).
+type Request struct {
+	Ended bool
+	Code  sup.Code // empty = done
+}
+
+// Done is a request that has ended.
+type Done struct {
+	Key  string
+	Code sup.Code
+}
+
+// Answer is what a command is answered at once.
+type Answer struct {
+	Status string // ok | stale | pending | refused
+	Code   sup.Code
+	Key    string // of the request
+}
+
+var (
+	ok    = Answer{Status: "ok"}
+	stale = Answer{Status: "stale"}
+)
+
+// New is an empty cluster.
+func New() *Cluster { return &Cluster{Requests: map[string]*Request{}} }
+
+// Begin opens the next entry. Cluster time never falls.
+func (c *Cluster) Begin(index uint64, clock int64) {
+	c.Index, c.Clock = index, max(c.Clock, clock)
+	c.Events, c.Done = nil, nil
+}
+
+func (c *Cluster) emit(e sup.Event) { c.Events = append(c.Events, e) }
+
+// Node is a member, or nil.
+func (c *Cluster) Node(name sup.NodeName) *Node {
+	for _, n := range c.Nodes {
+		if n.Name == name {
+			return n
+		}
+	}
+	return nil
+}
+
+// Sup is a supervisor, a stopped one too (S37), or nil.
+func (c *Cluster) Sup(name sup.Name) *Sup {
+	for _, s := range c.Sups {
+		if s.Name == name {
+			return s
+		}
+	}
+	return nil
+}
+
+// Child is a child, or nil.
+func (c *Cluster) Child(k sup.Key) *Child {
+	if s := c.Sup(k.Supervisor); s != nil {
+		return s.child(k.Child)
+	}
+	return nil
+}
+
+// ask carries out a request once; the same key is answered the first outcome again (S36).
+func (c *Cluster) ask(key string, carryOut func()) Answer {
+	if c.Requests[key] == nil {
+		c.Requests[key] = &Request{}
+		carryOut()
+	}
+	return c.answer(key)
+}
+
+func (c *Cluster) answer(key string) Answer {
+	switch r := c.Requests[key]; {
+	case !r.Ended:
+		return Answer{Status: "pending", Key: key}
+	case r.Code != "":
+		return Answer{Status: "refused", Code: r.Code, Key: key}
+	}
+	return Answer{Status: "ok", Key: key}
+}
+
+// end ends a request; an empty code says that it is done.
+func (c *Cluster) end(key string, code sup.Code) {
+	r := c.Requests[key]
+	if r == nil || r.Ended {
+		return
+	}
+	r.Ended, r.Code = true, code
+	c.Done = append(c.Done, Done{Key: key, Code: code})
+}
+
+// Eligible (S28): up, not draining, has the behavior, is the node that the child is pinned to.
+func (c *Cluster) Eligible(ch *Child, n *Node) bool {
+	return n.Status == "up" && slices.Contains(n.Behaviors, ch.Spec.Behavior) && (ch.pin() == "" || ch.pin() == n.Name)
+}
+
+// Wanting are the children that want a node, by supervisor and in start order.
+func (c *Cluster) Wanting() (wanting []*Child) {
+	for _, s := range c.Sups {
+		for _, ch := range s.Children {
+			if ch.State == Wanted {
+				wanting = append(wanting, ch)
+			}
+		}
+	}
+	return wanting
+}
+
+// Place gives a node to a child (S30): what does not fit any more is ignored.
+func (c *Cluster) Place(k sup.Key, node sup.NodeName, session uint64) {
+	ch, n := c.Child(k), c.Node(node)
+	if ch == nil || n == nil || ch.State != Wanted || n.Session != session || !c.Eligible(ch, n) {
+		return
+	}
+	ch.State, ch.Node, ch.Inc, ch.Unplaceable, ch.Avoid = Placed, node, c.Index, false, ""
+}
+
+// Unplaced says that the leader finds no node for a child (S19): a first start by call fails with it, S12 and S31; anything
+// else waits, and a restart by hand is told so.
+func (c *Cluster) Unplaced(k sup.Key, code sup.Code) {
+	ch := c.Child(k)
+	if ch == nil || ch.State != Wanted {
+		return
+	}
+	s := ch.sup
+	switch {
+	case ch.Started:
+		ch.Unplaceable = true
+		ch.answer(code)
+	case s.Op == starting:
+		s.failStart(code)
+	default:
+		ch.answer(code)
+		s.remove(ch)
+	}
+	s.advance()
+}

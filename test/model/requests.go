@@ -1,0 +1,157 @@
+package model
+
+import (
+	"slices"
+	"strconv"
+
+	sup "github.com/supnode/supnode/supervisor"
+)
+
+// StartSupervisor (S12). A name may be used again when its supervisor has stopped (S37).
+func (c *Cluster) StartSupervisor(key string, spec sup.Spec) Answer {
+	return c.ask(key, func() {
+		if old := c.Sup(spec.Name); old != nil {
+			if old.Op != over {
+				c.end(key, sup.CodeDuplicateSupervisor)
+				return
+			}
+			c.Sups = slices.DeleteFunc(c.Sups, func(x *Sup) bool { return x == old })
+		}
+		s := &Sup{c: c, Name: spec.Name, Spec: spec, Op: starting, starters: []string{key}}
+		for _, ch := range spec.Children {
+			s.add(ch)
+		}
+		c.Sups = append(c.Sups, s)
+		s.advance()
+	})
+}
+
+// StopSupervisor (S13): a second request waits for the same stop. It cuts in on whatever is going on.
+func (c *Cluster) StopSupervisor(key string, name sup.Name, reason string) Answer {
+	return c.ask(key, func() {
+		s := c.Sup(name)
+		switch {
+		case s == nil:
+			c.end(key, sup.CodeSupervisorNotFound)
+			return
+		case s.Op == over:
+			c.end(key, s.refusal())
+			return
+		}
+		s.stoppers = append(s.stoppers, key)
+		s.undo = false // who asks for a stop is answered with the supervisor, stopped (api.md §3)
+		if s.Op != stopping {
+			if reason == "" {
+				reason = sup.ReasonShutdown
+			}
+			s.beginStop(reason, sup.CodeSupervisorStopped)
+		}
+		s.advance()
+	})
+}
+
+// take carries a request out when the supervisor can, else makes it wait in order (protocol.md, Group operations).
+func (c *Cluster) take(key string, name sup.Name, carryOut func(s *Sup)) Answer {
+	return c.ask(key, func() {
+		s := c.Sup(name)
+		switch {
+		case s == nil:
+			c.end(key, sup.CodeSupervisorNotFound)
+		case s.Op == stopping || s.Op == over:
+			c.end(key, s.refusal())
+		case s.Op == idle:
+			carryOut(s)
+			s.advance()
+		default:
+			s.queue = append(s.queue, queued{key: key, carryOut: func() { carryOut(s) }})
+		}
+	})
+}
+
+// StartChild (S31): answered when its init has returned; an id that exists is a duplicate, whatever state that child is in.
+func (c *Cluster) StartChild(key string, name sup.Name, spec sup.ChildSpec) Answer {
+	return c.take(key, name, func(s *Sup) {
+		if s.child(spec.ID) != nil {
+			c.end(key, sup.CodeDuplicateChild)
+			return
+		}
+		s.begin(key, spec)
+	})
+}
+
+// StartSimpleChild (S34): the template with an id that was never used; at most max_children at a time.
+func (c *Cluster) StartSimpleChild(key string, name sup.Name) Answer {
+	return c.take(key, name, func(s *Sup) {
+		if m := s.Spec.MaxChildren; m > 0 && len(s.Children) >= m {
+			c.end(key, sup.CodeQuotaExceeded)
+			return
+		}
+		s.last++
+		spec := *s.Spec.ChildTemplate
+		spec.ID = sup.ChildID("child_" + strconv.FormatUint(s.last, 10))
+		s.begin(key, spec)
+	})
+}
+
+func (s *Sup) begin(key string, spec sup.ChildSpec) {
+	ch := s.add(spec)
+	ch.runs = append(ch.runs, key)
+	if s.inOrder() {
+		s.Op = working
+	}
+}
+
+// TerminateChild (S32) works in every state, at once: it does not wait for an operation, and cancels a restart.
+func (c *Cluster) TerminateChild(key string, k sup.Key) Answer {
+	return c.ask(key, func() {
+		s := c.Sup(k.Supervisor)
+		switch {
+		case s == nil:
+			c.end(key, sup.CodeSupervisorNotFound)
+			return
+		case s.Op == stopping || s.Op == over:
+			c.end(key, s.refusal())
+			return
+		}
+		ch := s.child(k.Child)
+		if ch == nil {
+			c.end(key, sup.CodeChildNotFound)
+			return
+		}
+		ch.answer(sup.CodeChildNotFound)
+		ch.gone = append(ch.gone, key)
+		if ch.held() {
+			ch.stop(terminate)
+		} else {
+			ended := ch.State == Down && !ch.due
+			s.remove(ch)
+			if !ended {
+				s.endedForGood(ch)
+			}
+		}
+		s.advance()
+	})
+}
+
+// RestartChild (S33): stops the child and starts it again, uncounted; it works in every state.
+func (c *Cluster) RestartChild(key string, k sup.Key) Answer {
+	return c.take(key, k.Supervisor, func(s *Sup) {
+		ch := s.child(k.Child)
+		if ch == nil || ch.then == terminate {
+			c.end(key, sup.CodeChildNotFound)
+			return
+		}
+		ch.runs = append(ch.runs, key)
+		switch {
+		case ch.held():
+			ch.stop(restart)
+		case ch.State == Wanted:
+			ch.wantFirst("")
+		default:
+			ch.want("")
+		}
+		if s.inOrder() {
+			ch.due, s.Op = true, working
+		}
+	})
+}

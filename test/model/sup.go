@@ -1,0 +1,318 @@
+package model
+
+import (
+	"slices"
+
+	sup "github.com/supnode/supnode/supervisor"
+)
+
+// op is what a supervisor is busy with.
+type op string
+
+const (
+	idle     op = ""
+	starting op = "starting" // its initial children start (S12)
+	working  op = "working"  // children stop and start in order (S8–S11, S31, S33)
+	stopping op = "stopping" // S13
+	over     op = "over"     // stopped, readable (S37)
+)
+
+// Sup is a supervisor. Children are in start order (S6).
+type Sup struct {
+	c    *Cluster
+	Name sup.Name
+	Spec sup.Spec
+
+	Op       op
+	Reason   string
+	Children []*Child
+
+	Total, ForNodes uint64  // S22
+	stamps          []int64 // cluster times of counted restarts (S15)
+
+	exceeded bool     // S45
+	undo     bool     // the stop undoes a failed start: nothing stays behind (S12)
+	starters []string // requests for its start
+	failed   sup.Code // what the starters are told when the stop is over
+	stoppers []string // requests for its stop
+	queue    []queued // requests that wait for the operation, in order
+	last     uint64   // the number of the last child_N (S34)
+}
+
+type queued struct {
+	key      string
+	carryOut func()
+}
+
+func (s *Sup) simple() bool { return s.Spec.Strategy == sup.SimpleOneForOne }
+
+// inOrder (S10): one_for_all and rest_for_one start strictly one after another.
+func (s *Sup) inOrder() bool {
+	return s.Spec.Strategy == sup.OneForAll || s.Spec.Strategy == sup.RestForOne
+}
+
+// Status is what users see (api.md §5).
+func (s *Sup) Status() sup.Status {
+	switch s.Op {
+	case starting:
+		return sup.StatusStarting
+	case stopping:
+		return sup.StatusStopping
+	case over:
+		return sup.StatusStopped
+	}
+	return sup.StatusRunning
+}
+
+func (s *Sup) child(id sup.ChildID) *Child {
+	for _, ch := range s.Children {
+		if ch.Spec.ID == id {
+			return ch
+		}
+	}
+	return nil
+}
+
+func (s *Sup) add(spec sup.ChildSpec) *Child {
+	ch := &Child{sup: s, Spec: spec, State: Down, due: true}
+	s.Children = append(s.Children, ch)
+	return ch
+}
+
+// remove drops a record: nobody waits for it any more.
+func (s *Sup) remove(ch *Child) {
+	for _, key := range ch.gone {
+		s.c.end(key, "")
+	}
+	ch.answer(sup.CodeChildNotFound)
+	s.Children = slices.DeleteFunc(s.Children, func(x *Child) bool { return x == ch })
+}
+
+// refusal (S45) is what a stopping or stopped supervisor says to all requests.
+func (s *Sup) refusal() sup.Code {
+	if s.exceeded {
+		return sup.CodeMaxRestartsExceeded
+	}
+	return sup.CodeSupervisorStopped
+}
+
+// InWindow is the number of counted restarts within the window that ends now, closed on both sides (S15). A stopped
+// supervisor has no window any more.
+func (s *Sup) InWindow() (n int) {
+	if s.Op == over {
+		return 0
+	}
+	for _, at := range s.stamps {
+		if s.c.Clock-at <= int64(s.Spec.Intensity.Within) {
+			n++
+		}
+	}
+	return n
+}
+
+// count (S15, S16): one more crash; false = it was one too many and the supervisor stops.
+func (s *Sup) count() bool {
+	if s.InWindow() < s.Spec.Intensity.MaxRestarts {
+		s.stamps = append(s.stamps, s.c.Clock)
+		return true
+	}
+	m, w := s.Spec.Intensity.MaxRestarts, s.Spec.Intensity.Within
+	s.c.emit(sup.Event{Type: sup.EventRestartIntensityExceeded, Supervisor: s.Name, MaxRestarts: &m, Within: &w})
+	s.exceeded = true
+	s.undo = s.Op == starting // the start fails with it
+	s.beginStop(sup.ReasonMaxRestartsExceeded, sup.CodeMaxRestartsExceeded)
+	return false
+}
+
+// crash is the failure of children that are to run again: by a crash, counted once, or by the loss of a node, not counted
+// (S7–S9, S11, S16, S23). failed is in start order; avoid is the node that the choice excludes (S18, S25).
+func (s *Sup) crash(failed []*Child, node bool, avoid sup.NodeName) {
+	if len(failed) == 0 || !node && !s.count() {
+		return
+	}
+	reach := failed // S7
+	switch s.Spec.Strategy {
+	case sup.OneForAll: // S8
+		reach = s.Children
+	case sup.RestForOne: // S9
+		reach = s.Children[slices.Index(s.Children, failed[0]):]
+	}
+	s.Total += uint64(len(failed))
+	if node {
+		s.ForNodes += uint64(len(failed))
+	}
+	for _, ch := range failed {
+		if !s.inOrder() {
+			ch.want(avoid)
+			continue
+		}
+		ch.Avoid = avoid
+	}
+	if s.inOrder() {
+		s.mark(reach)
+	}
+}
+
+// mark makes children part of a group restart: what runs is to be down first; temporary ones that ran do not come again (S3).
+func (s *Sup) mark(reach []*Child) {
+	for _, ch := range reach {
+		ch.halt, ch.due = true, true
+	}
+	if s.Op == idle {
+		s.Op = working
+	}
+}
+
+// advance does what the supervisor's operation asks for next, until it has to wait.
+func (s *Sup) advance() {
+	for s.step() {
+	}
+}
+
+func (s *Sup) step() (again bool) {
+	switch {
+	case s.Op == stopping:
+		return s.stepStop()
+	case s.Op == over:
+		return false
+	case s.inOrder():
+		return s.stepInOrder()
+	}
+	return s.stepAtOnce()
+}
+
+// stepAtOnce (S10): the inits of one_for_one and simple_one_for_one may overlap.
+func (s *Sup) stepAtOnce() bool {
+	waiting := false
+	for _, ch := range s.Children {
+		if ch.due && ch.State == Down {
+			ch.want("")
+		}
+		ch.due = ch.due && !ch.Started
+		waiting = waiting || ch.due
+	}
+	if s.Op == starting && !waiting {
+		return s.opOver()
+	}
+	return s.Op == idle && s.next()
+}
+
+// stepInOrder (S8–S11): first what is to be down stops in reverse order, then what is due starts in order, one at a time.
+func (s *Sup) stepInOrder() bool {
+	for _, ch := range slices.Backward(s.Children) {
+		switch {
+		case !ch.halt:
+		case ch.State == Stopping:
+			return false
+		case ch.State == Placed || ch.State == Running:
+			ch.stop(group)
+			return false
+		default:
+			s.halted(ch)
+			return true
+		}
+	}
+	for _, ch := range s.Children {
+		switch {
+		case !ch.due:
+		case ch.State == Running:
+			ch.due = false
+		case ch.State == Down:
+			ch.want(ch.Avoid)
+			return false
+		default:
+			return false
+		}
+	}
+	if s.Op == starting || s.Op == working {
+		return s.opOver()
+	}
+	return s.next()
+}
+
+// halted: the child is down in a group restart; a temporary one that had its run is gone (S3).
+func (s *Sup) halted(ch *Child) {
+	ch.halt, ch.State = false, Down
+	if ch.temporary() {
+		s.remove(ch)
+	}
+}
+
+// opOver: the start or the group restart is complete.
+func (s *Sup) opOver() bool {
+	if s.Op == starting {
+		s.c.emit(sup.Event{Type: sup.EventSupervisorStarted, Supervisor: s.Name})
+		for _, key := range s.starters {
+			s.c.end(key, "")
+		}
+		s.starters = nil
+	}
+	s.Op = idle
+	return true
+}
+
+// next carries out the oldest request that waits.
+func (s *Sup) next() bool {
+	if len(s.queue) == 0 {
+		return false
+	}
+	q := s.queue[0]
+	s.queue = s.queue[1:]
+	q.carryOut()
+	return true
+}
+
+// failStart (S12): those already started stop in reverse order, nothing stays behind.
+func (s *Sup) failStart(code sup.Code) {
+	s.undo = true
+	s.beginStop(string(code), code)
+}
+
+// beginStop cuts in on whatever is going on. Requests that wait for a child to run, or for their turn, fail at once.
+func (s *Sup) beginStop(reason string, failed sup.Code) {
+	s.Op, s.Reason, s.failed = stopping, reason, failed
+	for _, q := range s.queue {
+		s.c.end(q.key, s.refusal())
+	}
+	s.queue = nil
+	for _, ch := range s.Children {
+		ch.halt, ch.due = false, false
+		if ch.State == Wanted {
+			ch.State = Down
+		}
+		ch.answer(s.refusal())
+	}
+}
+
+// stepStop (S13): strictly reverse start order, one at a time, each waited for; simple_one_for_one all at once.
+func (s *Sup) stepStop() bool {
+	for _, ch := range slices.Backward(s.Children) {
+		switch ch.State {
+		case Stopping:
+		case Placed, Running:
+			ch.stop(shutdown)
+		default:
+			s.remove(ch)
+			return true
+		}
+		if !s.simple() {
+			return false
+		}
+	}
+	if len(s.Children) > 0 {
+		return false
+	}
+	s.Op = over
+	if s.undo {
+		s.c.Sups = slices.DeleteFunc(s.c.Sups, func(x *Sup) bool { return x == s })
+	} else {
+		s.c.emit(sup.Event{Type: sup.EventSupervisorStopped, Supervisor: s.Name, Reason: s.Reason})
+	}
+	for _, key := range s.starters {
+		s.c.end(key, s.failed)
+	}
+	for _, key := range s.stoppers {
+		s.c.end(key, "")
+	}
+	return false
+}
