@@ -42,9 +42,9 @@ func (c *Cluster) ReportEnded(k sup.Key, inc uint64, reason sup.ExitReason) Answ
 		ch.ran()
 		s.advance()
 	}
-	stopping, followed := ch.State == Stopping, ch.then
+	asked, followed := ch.State == Stopping, ch.then
 	ch.ended(reason)
-	if stopping {
+	if asked {
 		s.stopped(ch, followed)
 	} else {
 		s.exited(ch, reason, "")
@@ -61,14 +61,14 @@ func (c *Cluster) ReportInitFailed(k sup.Key, inc uint64) Answer {
 		return stale
 	}
 	s, node, followed := ch.sup, ch.Node, ch.then
-	stopping := ch.State == Stopping
+	asked := ch.State == Stopping
 	ch.ended(sup.ExitError)
 	switch {
-	case stopping:
+	case asked:
 		s.stopped(ch, followed)
 	case !ch.Started:
 		s.neverStarted(ch)
-	case s.Op != stoppingOp && ch.temporary():
+	case s.Op != stopping && ch.temporary():
 		ch.answer(sup.CodeInitFailed)
 		s.remove(ch)
 		s.endedForGood(ch)
@@ -78,8 +78,6 @@ func (c *Cluster) ReportInitFailed(k sup.Key, inc uint64) Answer {
 	s.advance()
 	return ok
 }
-
-const stoppingOp = stopping
 
 // neverStarted (S12, S31): a first start has failed.
 func (s *Sup) neverStarted(ch *Child) {

@@ -71,17 +71,24 @@ func (c *Cluster) take(key string, name sup.Name, carryOut func(s *Sup)) Answer 
 // StartChild (S31): answered when its init has returned; an id that exists is a duplicate, whatever state that child is in.
 func (c *Cluster) StartChild(key string, name sup.Name, spec sup.ChildSpec) Answer {
 	return c.take(key, name, func(s *Sup) {
-		if s.child(spec.ID) != nil {
+		switch {
+		case s.simple():
+			c.end(key, sup.CodeWrongStrategy)
+		case s.child(spec.ID) != nil:
 			c.end(key, sup.CodeDuplicateChild)
-			return
+		default:
+			s.begin(key, spec)
 		}
-		s.begin(key, spec)
 	})
 }
 
 // StartSimpleChild (S34): the template with an id that was never used; at most max_children at a time.
 func (c *Cluster) StartSimpleChild(key string, name sup.Name) Answer {
 	return c.take(key, name, func(s *Sup) {
+		if !s.simple() {
+			c.end(key, sup.CodeWrongStrategy)
+			return
+		}
 		if m := s.Spec.MaxChildren; m > 0 && len(s.Children) >= m {
 			c.end(key, sup.CodeQuotaExceeded)
 			return

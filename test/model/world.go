@@ -117,7 +117,7 @@ func (w *World) commit(e fsm.Entry, answers []Answer) (err error) {
 		}
 		a := s.Apply(s.Index()+1, decoded)
 		if err := s.Check(); err != nil {
-			return fmt.Errorf("Check: %w", err)
+			return fmt.Errorf("check: %w", err)
 		}
 		if s != w.keeps || answers == nil {
 			continue
@@ -133,7 +133,7 @@ func (w *World) commit(e fsm.Entry, answers []Answer) (err error) {
 		return err
 	}
 	if !bytes.Equal(kept.Bytes(), again.Bytes()) {
-		return errors.New("I9: a replica that was restored after every entry has another state")
+		return errors.New("a replica that was restored after every entry has another state")
 	}
 	if w.anew, err = fsm.Restore(&again); err != nil {
 		return err
@@ -147,7 +147,7 @@ func (w *World) commit(e fsm.Entry, answers []Answer) (err error) {
 	events, _, newest := w.keeps.Events(w.events, 10_000)
 	for i, ev := range events {
 		if ev.ID != w.events+uint64(i)+1 {
-			return fmt.Errorf("I8: event %d follows event %d", ev.ID, w.events+uint64(i))
+			return fmt.Errorf("event %d follows event %d", ev.ID, w.events+uint64(i))
 		}
 	}
 	w.events = newest
@@ -251,6 +251,9 @@ func (w *World) order(text string) (fsm.Command, Answer, error) {
 
 // compare says how the FSM differs from the model after an entry.
 func (w *World) compare(a fsm.Applied, answers []Answer) error {
+	for _, e := range w.Model.Events {
+		w.Met[string(e.Type)]++
+	}
 	for i, x := range answers {
 		if x.Key != "" {
 			answers[i] = w.Model.answer(x.Key) // it may have ended by what came behind it in the entry

@@ -10,12 +10,11 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Draw draws stories.
-type Draw struct {
-	T          *rapid.T
-	Strategies []sup.Strategy
-	Auto       bool // auto_shutdown is drawn too
-	ids        int
+// draw draws stories.
+type draw struct {
+	t          *rapid.T
+	strategies []sup.Strategy
+	auto       bool // auto_shutdown is drawn too
 }
 
 var (
@@ -27,17 +26,17 @@ var (
 	afters    = []time.Duration{0, 0, 0, time.Nanosecond, time.Second, 2 * time.Second, 5 * time.Second}
 )
 
-func one[T any](d *Draw, name string, of []T) T { return rapid.SampledFrom(of).Draw(d.T, name) }
+func one[T any](d *draw, name string, of []T) T { return rapid.SampledFrom(of).Draw(d.t, name) }
 
-func (d *Draw) chance(name string, percent int) bool {
-	return rapid.IntRange(0, 99).Draw(d.T, name) >= 100-percent
+func (d *draw) chance(name string, percent int) bool {
+	return rapid.IntRange(0, 99).Draw(d.t, name) >= 100-percent
 }
 
-// Step draws an entry: mostly one order, and placements for most of what wants a node.
-func (d *Draw) Step(w *World) error {
+// step draws an entry: mostly one order, and placements for most of what wants a node.
+func (d *draw) step(w *World) error {
 	n := 1
 	if d.chance("several", 15) {
-		n = rapid.IntRange(2, 4).Draw(d.T, "orders")
+		n = rapid.IntRange(2, 4).Draw(d.t, "orders")
 	}
 	// The orders of one entry are drawn before any of them happens: the later ones may be overtaken by the earlier.
 	orders := make([]string, 0, n)
@@ -47,7 +46,7 @@ func (d *Draw) Step(w *World) error {
 	return w.Step(one(d, "after", afters), orders, func(wanting []*Child) (places, unplaced []string) { return d.place(w, wanting) })
 }
 
-func (d *Draw) place(w *World, wanting []*Child) (places, unplaced []string) {
+func (d *draw) place(w *World, wanting []*Child) (places, unplaced []string) {
 	if len(wanting) == 0 || d.chance("the leader is dropped", 20) {
 		return nil, nil
 	}
@@ -72,7 +71,7 @@ func (d *Draw) place(w *World, wanting []*Child) (places, unplaced []string) {
 }
 
 // order draws an order: mostly what agents would report next, so that stories get somewhere.
-func (d *Draw) order(w *World) string {
+func (d *draw) order(w *World) string {
 	m := w.Model
 	var placed, running, stopping, all []*Child
 	for _, s := range m.Sups {
@@ -132,7 +131,7 @@ func (d *Draw) order(w *World) string {
 	})
 	add(9, len(m.Sups) > 0, func() string {
 		s := one(d, "sup", m.Sups)
-		if s.simple() {
+		if s.simple() != d.chance("wrong strategy", 5) {
 			return "add " + string(s.Name)
 		}
 		return "add " + string(s.Name) + " " + printChild(d.child(one(d, "id", childIDs)))
@@ -142,14 +141,14 @@ func (d *Draw) order(w *World) string {
 	add(1, true, func() string {
 		return one(d, "order", []string{"terminate", "restart"}) + " " + string(one(d, "sup", supNames)) + "/" + string(one(d, "id", childIDs))
 	})
-	add(2, len(w.asked) > 0, func() string { return fmt.Sprintf("again k%d", rapid.IntRange(1, len(w.asked)).Draw(d.T, "request")) })
+	add(2, len(w.asked) > 0, func() string { return fmt.Sprintf("again k%d", rapid.IntRange(1, len(w.asked)).Draw(d.t, "request")) })
 	add(1, true, func() string { return "leader " + string(one(d, "node", nodeNames)) })
 
 	total := 0
 	for _, c := range choices {
 		total += c.weight
 	}
-	at := rapid.IntRange(0, total-1).Draw(d.T, "what")
+	at := rapid.IntRange(0, total-1).Draw(d.t, "what")
 	for _, c := range choices {
 		if at < c.weight {
 			return c.draw()
@@ -159,7 +158,7 @@ func (d *Draw) order(w *World) string {
 	return "tick"
 }
 
-func (d *Draw) nodes(m *Cluster, keep func(*Node) bool) (names []sup.NodeName) {
+func (d *draw) nodes(m *Cluster, keep func(*Node) bool) (names []sup.NodeName) {
 	for _, n := range m.Nodes {
 		if keep(n) {
 			names = append(names, n.Name)
@@ -169,7 +168,7 @@ func (d *Draw) nodes(m *Cluster, keep func(*Node) bool) (names []sup.NodeName) {
 }
 
 // late draws a report that comes too late or for the second time.
-func (d *Draw) late(w *World, ch *Child) string {
+func (d *draw) late(w *World, ch *Child) string {
 	incs := w.lastInc[ch.Key()]
 	inc := uint64(1)
 	if len(incs) > 0 {
@@ -189,20 +188,20 @@ func (d *Draw) late(w *World, ch *Child) string {
 	return text
 }
 
-func (d *Draw) start() string {
-	sp := sup.Spec{Name: one(d, "sup", supNames), Strategy: one(d, "strategy", d.Strategies)}
-	sp.Intensity = &sup.Intensity{MaxRestarts: rapid.IntRange(0, 3).Draw(d.T, "max"), Within: sup.Of(one(d, "within", []time.Duration{time.Second, 5 * time.Second}))}
-	if d.Auto && sp.Strategy != sup.SimpleOneForOne {
+func (d *draw) start() string {
+	sp := sup.Spec{Name: one(d, "sup", supNames), Strategy: one(d, "strategy", d.strategies)}
+	sp.Intensity = &sup.Intensity{MaxRestarts: rapid.IntRange(0, 3).Draw(d.t, "max"), Within: sup.Of(one(d, "within", []time.Duration{time.Second, 5 * time.Second}))}
+	if d.auto && sp.Strategy != sup.SimpleOneForOne {
 		sp.AutoShutdown = one(d, "auto", []sup.AutoShutdown{sup.NeverShutdown, sup.AnySignificant, sup.AllSignificant})
 	}
 	if sp.Strategy == sup.SimpleOneForOne {
 		c := d.child("t")
 		sp.ChildTemplate = &c
-		sp.MaxChildren = rapid.IntRange(0, 3).Draw(d.T, "limit")
+		sp.MaxChildren = rapid.IntRange(0, 3).Draw(d.t, "limit")
 	} else {
 		ids := slices.Clone(childIDs)
-		for range rapid.IntRange(0, 4).Draw(d.T, "children") {
-			i := rapid.IntRange(0, len(ids)-1).Draw(d.T, "id")
+		for range rapid.IntRange(0, 4).Draw(d.t, "children") {
+			i := rapid.IntRange(0, len(ids)-1).Draw(d.t, "id")
 			sp.Children = append(sp.Children, d.child(ids[i]))
 			ids = slices.Delete(ids, i, i+1)
 		}
@@ -210,7 +209,7 @@ func (d *Draw) start() string {
 	return "start " + printSpec(sp.WithDefaults())
 }
 
-func (d *Draw) child(id sup.ChildID) sup.ChildSpec {
+func (d *draw) child(id sup.ChildID) sup.ChildSpec {
 	c := sup.ChildSpec{ID: id, Behavior: "exec", Restart: one(d, "restart", restarts)}
 	if d.chance("pinned", 10) {
 		c.Selector = &sup.Selector{Kind: sup.SelectNode, Node: one(d, "node", nodeNames)}
