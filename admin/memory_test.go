@@ -207,6 +207,11 @@ func (m *memory) Read(ctx context.Context, q node.Query) (node.Answer, error) {
 		lease := sup.Duration(2500e6)
 		a.Node = &sup.NodeInfo{Name: "n1", Addr: "127.0.0.1:7101", Status: "up", Role: "leader", Tags: map[string]string{"zone": "a"},
 			Behaviors: []string{"exec"}, LeaseExpiresIn: &lease, Incarnation: 1<<40 + 1}
+		if r := s.Node("n1"); r.Drained {
+			a.Node.Status, a.Node.Drained, a.Node.Staying = string(r.Status), true, s.Staying("n1", 100)
+		}
+	case node.QueryRebalance:
+		a.Moves = s.PlanRebalance(q.Limit)
 	case node.QueryEvents:
 		if _, _, newest := s.Events(q.Since, 1); q.Wait > 0 && newest <= q.Since {
 			if err := m.await(ctx, q); err != nil {

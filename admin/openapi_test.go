@@ -33,6 +33,7 @@ func TestTheAPIDescribesItself(t *testing.T) {
 	}
 	slices.Sort(got)
 	want := []string{
+		"DELETE /v1/nodes/{node}",
 		"DELETE /v1/supervisors/{sup}",
 		"DELETE /v1/supervisors/{sup}/children/{child}",
 		"GET /healthz",
@@ -48,6 +49,9 @@ func TestTheAPIDescribesItself(t *testing.T) {
 		"GET /v1/supervisors/{sup}/children",
 		"GET /v1/supervisors/{sup}/children/{child}",
 		"GET /v1/supervisors/{sup}/count",
+		"POST /v1/nodes/{node}/drain",
+		"POST /v1/nodes/{node}/undrain",
+		"POST /v1/rebalance",
 		"POST /v1/supervisors",
 		"POST /v1/supervisors/{sup}/children",
 		"POST /v1/supervisors/{sup}/children/{child}/restart",

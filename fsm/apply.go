@@ -56,6 +56,8 @@ func (s *State) command(i int, c *Command) Result {
 		return s.left(c.Left)
 	case c.Report != nil:
 		return s.report(c.Report)
+	case c.Move != nil:
+		return s.move(c.Move)
 	case c.SetTTL != nil:
 		return s.setTTL(c.SetTTL)
 	case c.TTLRetired != nil:
@@ -81,6 +83,12 @@ func (s *State) request(key string, c *Command) Result {
 		return s.terminateChild(key, c.TerminateChild)
 	case c.RestartChild != nil:
 		return s.askChild(key, c.RestartChild.Key.Supervisor, Queued{Key: key, RestartChild: c.RestartChild})
+	case c.Drain != nil:
+		return s.drainNode(c.Drain)
+	case c.ForgetNode != nil:
+		return s.forgetNode(c.ForgetNode)
+	case c.Rebalance != nil:
+		return s.rebalance(c.Rebalance)
 	}
 	panic(fmt.Sprintf("fsm: apply: entry %d has an empty command", s.index))
 }

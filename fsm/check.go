@@ -18,6 +18,7 @@ import (
 //	C7 windows ascend, are not ahead of the clock, and hold at most max_restarts stamps
 //	C8 event ids have no gap
 //	C9 counts are those of the records
+//	C10 a drained node is not up; who is to move there is not there, and runs or moves; forgotten nodes are no members
 func (s *State) Check() error {
 	waits := map[string]int{}
 	seats := 0
@@ -44,6 +45,9 @@ func (s *State) Check() error {
 		last = h.Stopped
 	}
 	if err := s.checkRosters(seats); err != nil {
+		return err
+	}
+	if err := s.checkMembers(); err != nil {
 		return err
 	}
 	if err := s.checkRequests(waits); err != nil {
@@ -133,6 +137,8 @@ func (s *State) checkSlot(t *tree, c *Child) error {
 		return bad("it never ran and never will")
 	case c.Phase == Running && c.LastNode != c.Node:
 		return bad("it runs where it did not start")
+	case c.Toward != "" && (c.Phase == Placed || c.Toward == c.Node):
+		return bad("C10: it is to move where it is, or was placed already")
 	case len(c.Waiters) > 0 && c.Phase == Unplaced && !c.Wants && c.Why == 0:
 		return bad("a request waits for a slot that does nothing")
 	}
@@ -237,6 +243,32 @@ func (s *State) checkRosters(seats int) error {
 	}
 	if listed != seats {
 		return fmt.Errorf("C3: %d slots have a seat, %d are listed", seats, listed)
+	}
+	return nil
+}
+
+func (s *State) checkMembers() error {
+	aimed := 0
+	for t := range s.trees.all() {
+		for c := range t.children.all() {
+			if c.Toward != "" {
+				aimed++
+			}
+		}
+	}
+	if aimed != s.aimed {
+		return fmt.Errorf("C9: %d children are to move; counted %d", aimed, s.aimed)
+	}
+	for _, m := range s.members {
+		n := m.node
+		if n.Drained && n.Status == MemberUp || n.Goodbye && (!n.Drained || !n.Live()) {
+			return fmt.Errorf("C10: node %q is %s, drained=%t, goodbye=%t", n.Name, n.Status, n.Drained, n.Goodbye)
+		}
+	}
+	for i, f := range s.forgot {
+		if i > 0 && s.forgot[i-1].Node >= f.Node || s.member(f.Node) != nil || f.Session.Seq > s.session {
+			return fmt.Errorf("C10: node %q is wrongly listed as forgotten", f.Node)
+		}
 	}
 	return nil
 }

@@ -42,6 +42,8 @@ type Child struct {
 	Waiters []Waiter `cbor:"18,keyasint,omitempty"`
 	// Seat is its place in the order of wishes, or on its node: the number of the wish or placement, which rises for ever.
 	Seat uint64 `cbor:"19,keyasint,omitempty"`
+	// Toward is the node that a Rebalance chose for it: it is to move there, and is placed there when it can be.
+	Toward sup.NodeName `cbor:"40,keyasint,omitempty"`
 
 	rev   uint64 // the turn that made this copy; it may change the copy until it ends
 	noted uint64 // the turn that noted a change of it

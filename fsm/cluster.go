@@ -46,7 +46,7 @@ func (s *State) bump(c *Bump) Result {
 	if c.Gen <= s.gen {
 		return stale()
 	}
-	s.gen, s.held = c.Gen, true
+	s.gen, s.held, s.forgot = c.Gen, true, nil
 	for _, m := range s.members {
 		if m.node.Live() {
 			s.setNode(m, MemberDown)

@@ -37,6 +37,11 @@ type Command struct {
 	StartChild      *StartChild      `cbor:"22,keyasint,omitempty"`
 	TerminateChild  *TerminateChild  `cbor:"23,keyasint,omitempty"`
 	RestartChild    *RestartChild    `cbor:"24,keyasint,omitempty"`
+
+	Drain      *Drain      `cbor:"40,keyasint,omitempty"`
+	ForgetNode *ForgetNode `cbor:"41,keyasint,omitempty"`
+	Rebalance  *Rebalance  `cbor:"42,keyasint,omitempty"`
+	Move       *Move       `cbor:"43,keyasint,omitempty"`
 }
 
 // Request identifies what a client asked for: the effect of a key happens once (S36).
@@ -89,16 +94,47 @@ type NodeDown struct {
 	Why     string       `cbor:"3,keyasint,omitempty"` // in words
 }
 
-// Leave begins a goodbye (P3): the node takes no more children, those it has are stopped and moved, uncounted.
+// Leave begins a goodbye (P3): the node takes no more children, those it has are moved, uncounted. Paced: the leader moves
+// them, some at a time, with Move; otherwise all are stopped at once.
 type Leave struct {
 	Node    sup.NodeName `cbor:"1,keyasint"`
 	Session sup.Session  `cbor:"2,keyasint"`
+	Paced   bool         `cbor:"3,keyasint,omitempty"`
 }
 
-// Left ends a session whose process has stopped everything and leaves: node_left. Slots still on it are freed as by NodeDown.
+// Left ends a session whose process has stopped everything and leaves: node_left. Slots still on it are freed and run
+// again elsewhere, uncounted; when the node says Why it could not hand them over, the event has that and lists them.
 type Left struct {
 	Node    sup.NodeName `cbor:"1,keyasint"`
 	Session sup.Session  `cbor:"2,keyasint"`
+	Why     string       `cbor:"3,keyasint,omitempty"`
+}
+
+// Drain has a node take no more children, and those that can run elsewhere are moved off it with Move; Undo ends that. It
+// outlasts the node's sessions: a drained node that starts again is still drained.
+type Drain struct {
+	Node sup.NodeName `cbor:"1,keyasint"`
+	Undo bool         `cbor:"2,keyasint,omitempty"`
+}
+
+// ForgetNode removes the record of an agent that is down or has left (node_in_use otherwise): its name may be taken by
+// another node.
+type ForgetNode struct {
+	Node sup.NodeName `cbor:"1,keyasint"`
+}
+
+// Rebalance has children move so that nodes hold about as many. Max is what was asked for, 0 = MaxMoves; Moves is the
+// leader's plan (PlanRebalance), of which Apply takes what still holds.
+type Rebalance struct {
+	Max   int        `cbor:"1,keyasint,omitempty"`
+	Moves []sup.Move `cbor:"2,keyasint,omitempty"`
+}
+
+// Move stops a child that is to run on another node, uncounted (S16): because its node is draining, or for a Rebalance.
+// Stale unless the slot holds that very incarnation and may be moved now (Moves).
+type Move struct {
+	Key sup.Key         `cbor:"1,keyasint"`
+	Inc sup.Incarnation `cbor:"2,keyasint"`
 }
 
 // Report is what an agent says of one incarnation. Stale unless the slot holds that very incarnation (slot guard).
@@ -217,7 +253,8 @@ type Outcome struct {
 	Child       sup.ChildID  `cbor:"3,keyasint,omitempty"` // the child started or restarted
 	Node        sup.NodeName `cbor:"4,keyasint,omitempty"`
 	Incarnation uint64       `cbor:"5,keyasint,omitempty"`
-	Index       uint64       `cbor:"6,keyasint"` // the entry that completed it
+	Index       uint64       `cbor:"6,keyasint"`            // the entry that completed it
+	Moves       []sup.Move   `cbor:"20,keyasint,omitempty"` // of a Rebalance
 }
 
 // Completion pairs a request's key with its outcome.

@@ -97,6 +97,7 @@ func (s *State) seat(t *tree, c *Child, m *member) {
 	c.Phase, c.Wants, c.NotBefore, c.PendingReason = Placed, false, 0, ""
 	c.Node, c.Session, c.Inc = m.node.Name, m.node.Session, sup.Incarnation{Gen: s.gen, Index: s.index}
 	c.Seat = s.nextTicket()
+	s.aim(c, "")
 	m.slots.add(c)
 	t.hold(c.Node, 1)
 }
@@ -118,6 +119,9 @@ func (s *State) free(t *tree, c *Child, reason sup.ExitReason, detail string) *C
 		Incarnation: c.Inc.Token(),
 	})
 	c.LastExit = &Exit{Reason: reason, Detail: truncate(detail, MaxDetail), At: s.wall}
+	if c.Why != WhyMove {
+		s.aim(c, "")
+	}
 	c.Phase, c.Seat, c.Avoid = Unplaced, 0, nil
 	c.Node, c.Session, c.Inc = "", sup.Session{}, sup.Incarnation{}
 	return c
@@ -145,6 +149,7 @@ func (s *State) drop(t *tree, c *Child, p *sup.Problem) {
 	}
 	c = s.editChild(t, s.unwish(t, c))
 	s.note(c)
+	s.aim(c, "")
 	t.children.drop(c.Key.Child)
 	if s.turn.gone == nil {
 		s.turn.gone = map[sup.Key]bool{}
@@ -196,6 +201,16 @@ func (s *State) await(t *tree, c *Child, key string, gone bool) *Child {
 	c = s.editChild(t, c)
 	c.Waiters = append(c.Waiters[:len(c.Waiters):len(c.Waiters)], Waiter{Key: key, Gone: gone})
 	return c
+}
+
+// aim sets where a child is to move; c is this turn's copy.
+func (s *State) aim(c *Child, n sup.NodeName) {
+	if c.Toward != "" {
+		s.aimed--
+	}
+	if c.Toward = n; n != "" {
+		s.aimed++
+	}
 }
 
 func (s *State) nextTicket() uint64 {

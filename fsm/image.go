@@ -49,6 +49,7 @@ type imageHead struct {
 	Held     bool         `cbor:"12,keyasint"`
 	Once     []sup.Name   `cbor:"13,keyasint"`
 	Newest   uint64       `cbor:"14,keyasint"` // id of the newest event
+	Forgot   []forgotten  `cbor:"20,keyasint,omitempty"`
 }
 
 // Image is a state as it was when it was captured. It stays so while the state changes.
@@ -72,7 +73,7 @@ func (s *State) Capture() *Image {
 		head: imageHead{
 			Index: s.index, Clock: s.clock, Wall: s.wall, Cluster: s.cluster, Gen: s.gen, Session: s.session, Ticket: s.ticket,
 			Term: s.term, Leader: s.leader, Settings: s.settings, Retiring: s.retiring, Held: s.held, Once: s.once,
-			Newest: s.history.newest,
+			Newest: s.history.newest, Forgot: s.forgot,
 		},
 		nodes:  make([]*Node, 0, len(s.members)),
 		trees:  make([]imageTree, 0, s.trees.len()),

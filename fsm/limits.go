@@ -12,6 +12,7 @@ const (
 	MaxKeys         = 1_000_000 // requests whose outcome is kept (S36)
 	MaxPending      = 100_000   // requests that wait for their outcome
 	MaxKey          = 255       // bytes of a request's key
+	MaxMoves        = 1_000     // children that one Rebalance may move
 	MaxLostAtStart  = 3         // placements that a first start may lose to nodes (S12)
 	defaultHistory  = 64 << 20  // bytes of events kept when the settings do not say
 	keyLife         = 24 * 3600e9

@@ -54,7 +54,7 @@ func (s *State) loseNode(m *member, why string, failed bool) {
 		if t == nil {
 			panic("fsm: loss: a supervisor went before its children")
 		}
-		s.lost(t, t.children.get(c.Key.Child), why)
+		s.lost(t, t.children.get(c.Key.Child), why, failed)
 	}
 }
 
@@ -77,8 +77,9 @@ func (s *State) affected(m *member) []*Child {
 	return slots
 }
 
-// lost frees a slot whose incarnation died with its node or guardian: not the child's failure, never counted (S16, S24).
-func (s *State) lost(t *tree, c *Child, why string) {
+// lost frees a slot whose incarnation died with its node or guardian: not the child's failure, never counted in the window
+// (S16, S24). failed is false when the node left in peace: that is no node failure restart (S22).
+func (s *State) lost(t *tree, c *Child, why string, failed bool) {
 	node, phase := c.Node, c.Phase
 	c = s.free(t, c, sup.ExitNodeDown, why)
 	switch {
@@ -98,9 +99,11 @@ func (s *State) lost(t *tree, c *Child, why string) {
 	case c.Spec.Restart.OnNodeLoss() == sup.Remove:
 		s.remove(t, c, childEnded(c))
 	default:
-		h := s.edit(t)
-		h.TotalRestarts++
-		h.NodeFailureRestarts++
+		if failed {
+			h := s.edit(t)
+			h.TotalRestarts++
+			h.NodeFailureRestarts++
+		}
 		s.again(t, c, node)
 	}
 }

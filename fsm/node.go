@@ -14,7 +14,14 @@ type Node struct {
 	Tags      []Tag        `cbor:"8,keyasint,omitempty"`
 	Behaviors []string     `cbor:"9,keyasint,omitempty"`
 	Level     uint64       `cbor:"10,keyasint"`
+	// Drained: an operator drained it. It has no live session, or is Draining, until that is undone.
+	Drained bool `cbor:"20,keyasint,omitempty"`
+	// Goodbye says of a Drained node that its process is leaving too.
+	Goodbye bool `cbor:"21,keyasint,omitempty"`
 }
+
+// Leaving reports whether the node's process has begun a goodbye (P3); a node that is Draining otherwise stays.
+func (n *Node) Leaving() bool { return n.Status == MemberDraining && (!n.Drained || n.Goodbye) }
 
 // Live reports whether the node's session may hold slots.
 func (n *Node) Live() bool { return n.Status == MemberUp || n.Status == MemberDraining }

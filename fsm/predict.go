@@ -65,7 +65,7 @@ func (t *tree) idle() bool { return t != nil && t.head.Status == sup.StatusRunni
 
 func (t *tree) prospect(c *Child, avoid sup.NodeName) Prospect {
 	p := Prospect{
-		Child: &Child{Key: c.Key, Spec: c.Spec, Order: c.Order, Wants: true, LastNode: c.LastNode, RestartCount: c.RestartCount},
+		Child: &Child{Key: c.Key, Spec: c.Spec, Order: c.Order, Wants: true, LastNode: c.LastNode, RestartCount: c.RestartCount, Toward: c.Toward},
 		Home:  t.head.Home, Cursor: t.head.Cursor, Selector: t.head.selector(),
 	}
 	if c.Spec.Selector != nil {

@@ -137,3 +137,13 @@ func mayRun(spec *sup.Spec) *sup.Problem {
 		Detail: e.Location + ": " + e.Message,
 	}
 }
+
+func nodeNotFound(n sup.NodeName) *sup.Problem {
+	return &sup.Problem{
+		Code: sup.CodeNodeNotFound, Node: n, Detail: fmt.Sprintf("there is no node %q; list the nodes there are", n),
+	}
+}
+
+func nodeInUse(n sup.NodeName, why string) *sup.Problem {
+	return &sup.Problem{Code: sup.CodeNodeInUse, Node: n, Detail: fmt.Sprintf("node %s cannot be removed: %s", n, why)}
+}

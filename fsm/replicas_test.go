@@ -73,11 +73,12 @@ func (c tally) assert(t *testing.T) {
 	for _, kind := range []string{
 		"Bootstrap", "Establish", "Tick", "Register", "NodeDown", "Leave", "Left", "Report", "SetTTL", "TTLRetired", "Bump", "Released",
 		"StartSupervisor", "StopSupervisor", "StartChild", "TerminateChild", "RestartChild",
+		"Drain", "ForgetNode", "Rebalance", "Move", "drained", "aimed", "forgotten",
 		"op starting", "op stopping", "op undoing a start", "queue", "held", "stop owed", "stopped", "slot Unplaced", "slot Placed", "slot Running",
 		"slot Stopping", "wants", "pending reason", "exited", "lost at start", "window", "request completed later", "migrated", "intensity exceeded",
 		"made from a template",
 	} {
-		if c[kind] < 20 && kind != "Bootstrap" {
+		if c[kind] < 20 && kind != "Bootstrap" && !(kind == "aimed" && c[kind] >= 5) { // few have where to go
 			t.Errorf("%q was seen only %d times", kind, c[kind])
 		}
 	}
@@ -194,16 +195,43 @@ func (g *generator) draws() Command {
 		return Command{NodeDown: &NodeDown{Node: n.Name, Session: n.Session, Why: "lease expired"}}
 	case k < 22 && len(up) > 1:
 		n := pick(g, "node", up)
-		return Command{Leave: &Leave{Node: n.Name, Session: n.Session}}
+		return Command{Leave: &Leave{Node: n.Name, Session: n.Session, Paced: g.n("paced", 3) > 0}}
 	case k < 26:
 		if draining := g.nodes(func(n *Node) bool { return n.Status == MemberDraining }); len(draining) > 0 {
 			n := pick(g, "node", draining)
-			return Command{Left: &Left{Node: n.Name, Session: n.Session}}
+			return Command{Left: &Left{Node: n.Name, Session: n.Session, Why: pick(g, "why", []string{"", "short of time"})}}
 		}
 	case k < 27:
 		return Command{Bootstrap: &Bootstrap{Cluster: "other"}}
 	case k < 40 && len(up) < 3 || k < 29:
 		return Command{Register: g.registration(g.joins())}
+	case k < 48:
+		if moving := g.slots(func(c *Child) bool { return g.s.Moves(c).Now }); len(moving) > 0 {
+			c := pick(g, "move", moving)
+			for _, aimed := range moving {
+				if aimed.Toward != "" {
+					c = aimed
+				}
+			}
+			return Command{Move: &Move{Key: c.Key, Inc: c.Inc}}
+		}
+	case k < 50:
+		if drained := g.nodes(func(n *Node) bool { return n.Drained }); len(drained) > 0 && g.n("undo", 4) > 0 {
+			return g.requested(Command{Drain: &Drain{Node: pick(g, "node", drained).Name, Undo: true}})
+		}
+		return g.requested(Command{Drain: &Drain{Node: pick(g, "node", nodeNames)}})
+	case k < 51:
+		if gone := g.nodes(func(n *Node) bool { return !n.Live() }); len(gone) > 0 {
+			return g.requested(Command{ForgetNode: &ForgetNode{Node: pick(g, "node", gone).Name}})
+		}
+	case k < 62 && len(up) > 1:
+		plan := g.s.PlanRebalance(1 + g.n("max", 5))
+		for _, c := range held { // and what no plan would say
+			for _, n := range up {
+				plan = append(plan, sup.Move{Supervisor: c.Key.Supervisor, Child: c.Key.Child, Incarnation: c.Inc, To: n.Name})
+			}
+		}
+		return g.requested(Command{Rebalance: &Rebalance{Moves: plan}})
 	}
 	return g.asks()
 }
@@ -245,13 +273,19 @@ func (g *generator) report(held []*Child) *Report {
 	return r
 }
 
-// asks draws a request of a client.
-func (g *generator) asks() Command {
+// requested gives a command the identity of a request.
+func (g *generator) requested(c Command) Command {
 	g.keys++
-	c := Command{Request: &Request{Key: fmt.Sprintf("k%d", g.keys), Hash: []byte("h"), Own: g.n("own", 2) == 0}}
+	c.Request = &Request{Key: fmt.Sprintf("k%d", g.keys), Hash: []byte("h"), Own: g.n("own", 2) == 0}
 	if g.n("keyless", 20) == 0 {
 		c.Request = nil
 	}
+	return c
+}
+
+// asks draws a request of a client.
+func (g *generator) asks() Command {
+	c := g.requested(Command{})
 	var alive []sup.Name
 	for h := range g.s.Supervisors() {
 		if h.Status == sup.StatusRunning || h.Status == sup.StatusStarting {
@@ -368,6 +402,7 @@ func (g *generator) count(a Applied) {
 		for c := range t.children.all() {
 			g.seen["slot "+map[Phase]string{Unplaced: "Unplaced", Placed: "Placed", Running: "Running", Stopping: "Stopping"}[c.Phase]]++
 			saw("wants", c.Wants)
+			saw("aimed", c.Toward != "")
 			saw("stop owed", c.Phase == Unplaced && c.Why != 0)
 			saw("pending reason", c.PendingReason != "")
 			saw("exited", c.Status(g.s.clock) == sup.StatusExited)
@@ -375,6 +410,8 @@ func (g *generator) count(a Applied) {
 		}
 	}
 	saw("held", g.s.held)
+	saw("forgotten", len(g.s.forgot) > 0)
+	saw("drained", len(g.nodes(func(n *Node) bool { return n.Drained })) > 0)
 	for _, c := range a.Completed {
 		saw("request completed later", !slices.ContainsFunc(a.Results, func(r Result) bool { return r.Outcome == c.Outcome }))
 	}
@@ -418,6 +455,14 @@ func kindOf(c Command) string {
 		return "StartChild"
 	case c.TerminateChild != nil:
 		return "TerminateChild"
+	case c.Drain != nil:
+		return "Drain"
+	case c.ForgetNode != nil:
+		return "ForgetNode"
+	case c.Rebalance != nil:
+		return "Rebalance"
+	case c.Move != nil:
+		return "Move"
 	}
 	return "RestartChild"
 }

@@ -71,7 +71,7 @@ func (s *State) ended(t *tree, c *Child, reason sup.ExitReason, detail string) {
 		s.stoppedSlot(t, s.free(t, c, reason, detail))
 		return
 	case reason == sup.ExitNodeDown:
-		s.lost(t, c, detail)
+		s.lost(t, c, detail, true)
 		return
 	}
 	c = s.free(t, c, reason, detail)

@@ -78,7 +78,7 @@ func (b *builder) add(kind frameKind, body []byte) error {
 		}
 		s.index, s.clock, s.wall, s.cluster, s.gen, s.session = h.Index, h.Clock, h.Wall, h.Cluster, h.Gen, h.Session
 		s.ticket, s.term, s.leader, s.settings, s.retiring = h.Ticket, h.Term, h.Leader, h.Settings, h.Retiring
-		s.held, s.once, s.history.newest = h.Held, h.Once, h.Newest
+		s.held, s.once, s.history.newest, s.forgot = h.Held, h.Once, h.Newest, h.Forgot
 	case frameNode:
 		n := new(Node)
 		if err := decMode.Unmarshal(body, n); err != nil {
@@ -104,6 +104,9 @@ func (b *builder) add(kind frameKind, body []byte) error {
 			return fmt.Errorf("child %s has no spec, comes twice, or belongs elsewhere", c.Key)
 		}
 		b.tree.children.add(c)
+		if c.Toward != "" {
+			s.aimed++
+		}
 		if c.Seat != 0 {
 			b.kids = append(b.kids, c)
 		}

@@ -21,7 +21,8 @@ var update = flag.Bool("update", false, "write the traces of testdata/*.txt anew
 //
 //	nodes N…                          register nodes that have exec
 //	register N [BEHAVIOR…] [id=ID]    register one
-//	down N · leave N · left N         NodeDown, Leave, Left of its session; "session=G.S" names another one
+//	down N · leave N [paced=y] · left N [why=W]   NodeDown, Leave, Left of its session; "session=G.S" names another one
+//	drain N · undrain N · forget N · rebalance [max=N]   what operators ask for · move SUP/ID of its incarnation
 //	start SUP CHILD… [max=3/5s] [selector=S] [home=N] [once]
 //	      strategy=simple_one_for_one template=CHILD [targs=1,2] [max_children=N]
 //	spawn SUP ARG…                    start_child of simple_one_for_one
@@ -34,7 +35,7 @@ var update = flag.Bool("update", false, "write the traces of testdata/*.txt anew
 //	reboot                            the state is replaced by its snapshot
 //	bump · released · ttl H TTL · retired TTL
 //	key K ORDER                       ask under this idempotency key; "hash=X" changes what was asked
-//	show · events                     what readers see
+//	show · members · events           what readers see
 //	order ; order                     in one entry
 func TestRules(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
@@ -125,6 +126,8 @@ func (p *player) do(line string) {
 		p.reboot()
 	case "show":
 		p.show()
+	case "members":
+		p.members()
 	case "events":
 		events, _, _ := p.s.Events(0, 1000)
 		for _, e := range events {
@@ -185,10 +188,10 @@ func (p *player) command(words []string) Command {
 		return Command{NodeDown: &NodeDown{Node: n, Session: p.session(n, opts), Why: "lease expired"}}
 	case "leave":
 		n := sup.NodeName(words[1])
-		return Command{Leave: &Leave{Node: n, Session: p.session(n, opts)}}
+		return Command{Leave: &Leave{Node: n, Session: p.session(n, opts), Paced: opts["paced"] != ""}}
 	case "left":
 		n := sup.NodeName(words[1])
-		return Command{Left: &Left{Node: n, Session: p.session(n, opts)}}
+		return Command{Left: &Left{Node: n, Session: p.session(n, opts), Why: opts["why"]}}
 	case "start":
 		sp := sup.Spec{Name: sup.Name(words[1])}
 		c := &StartSupervisor{Home: sup.NodeName(opts["home"]), Once: opts["once"] != ""}
@@ -234,6 +237,18 @@ func (p *player) command(words []string) Command {
 		return Command{Report: &Report{Key: at(), Inc: p.inc(at(), opts), Kind: ReportEnded, Reason: sup.ExitReason(words[2]), Detail: strings.Join(words[3:], " ")}}
 	case "initfailed":
 		return Command{Report: &Report{Key: at(), Inc: p.inc(at(), opts), Kind: ReportInitFailed, Detail: strings.Join(words[2:], " ")}}
+	case "move":
+		return Command{Move: &Move{Key: at(), Inc: p.inc(at(), opts)}}
+	case "drain", "undrain":
+		return request(Command{Drain: &Drain{Node: sup.NodeName(words[1]), Undo: words[0] == "undrain"}})
+	case "forget":
+		return request(Command{ForgetNode: &ForgetNode{Node: sup.NodeName(words[1])}})
+	case "rebalance":
+		limit := MaxMoves
+		if m := opts["max"]; m != "" {
+			limit, _ = strconv.Atoi(m)
+		}
+		return request(Command{Rebalance: &Rebalance{Max: limit, Moves: p.s.PlanRebalance(limit)}})
 	case "bump":
 		return Command{Bump: &Bump{Gen: p.s.gen + 1}}
 	case "released":

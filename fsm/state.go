@@ -28,7 +28,9 @@ type State struct {
 	stopped  []sup.Name // stopped supervisors, in the order of their stops
 	running  int        // supervisors that are not stopped
 	wanting  roster
-	once     []sup.Name // manifests created once, sorted
+	aimed    int         // children that have a Toward
+	forgot   []forgotten // nodes that were removed, by name
+	once     []sup.Name  // manifests created once, sorted
 	requests requests
 	history  history
 
@@ -160,6 +162,9 @@ func (s *State) Wanting() iter.Seq[*Child] { return s.wanting.all() }
 
 // WantingCount is the number of slots that want a node.
 func (s *State) WantingCount() int { return s.wanting.len() }
+
+// Rebalancing is the number of children that a Rebalance has yet to move.
+func (s *State) Rebalancing() int { return s.aimed }
 
 // Selector is the child's selector, else its supervisor's.
 func (s *State) Selector(c *Child) sup.Selector {

@@ -65,7 +65,7 @@ func (p *player) event(e sup.Event) {
 	add("incarnation", fmt.Sprintf("%d.%d", e.Incarnation>>40, e.Incarnation&(1<<40-1)), e.Incarnation != 0)
 	add("attempt", e.Attempt, e.Attempt != 0)
 	add("reason", e.Reason, e.Reason != "")
-	add("affected", e.AffectedChildren, e.Type == sup.EventNodeFailureDetected)
+	add("affected", e.AffectedChildren, e.Type == sup.EventNodeFailureDetected || len(e.AffectedChildren) > 0)
 	add("leader", e.Leader, e.Leader != "")
 	if e.MaxRestarts != nil {
 		add("max", fmt.Sprintf("%d/%s", *e.MaxRestarts, *e.Within), true)
@@ -93,7 +93,11 @@ func slot(c *Child) string {
 	case c.Phase == Unplaced:
 		return "down"
 	}
-	return fmt.Sprintf("%s on %s %s", c.Phase, c.Node, c.Inc)
+	text := fmt.Sprintf("%s on %s %s", c.Phase, c.Node, c.Inc)
+	if c.Toward != "" {
+		text += ", to move to " + string(c.Toward)
+	}
+	return text
 }
 
 func outcome(o *Outcome) string {
@@ -105,6 +109,12 @@ func outcome(o *Outcome) string {
 		return text
 	}
 	text := "done"
+	for _, m := range o.Moves {
+		text += fmt.Sprintf(", %s from %s to %s", m.Key(), m.From, m.To)
+	}
+	if o.Node != "" && o.Incarnation == 0 {
+		return text + ": " + string(o.Node)
+	}
 	if o.Node != "" {
 		text += fmt.Sprintf(": on %s %d.%d", o.Node, o.Incarnation>>40, o.Incarnation&(1<<40-1))
 	}
@@ -141,6 +151,23 @@ func (p *player) show() {
 	}
 	if p.s.Held() {
 		p.printf("  held")
+	}
+}
+
+// members prints the nodes, and what stays on those that are draining.
+func (p *player) members() {
+	for n := range p.s.Nodes() {
+		text := fmt.Sprintf("  %s %s children=%d", n.Name, n.Status, p.s.CountOn(n.Name))
+		if n.Drained {
+			text += " drained"
+		}
+		if n.Leaving() {
+			text += " leaving"
+		}
+		p.printf("%s", text)
+		for _, s := range p.s.Staying(n.Name, 100) {
+			p.printf("    %s/%s stays: %s", s.Supervisor, s.Child, s.Reason)
+		}
 	}
 }
 

@@ -112,7 +112,10 @@ func (w *world) propose(e *Entry) {
 			slices.SortFunc(fit, func(a, b sup.Candidate) int { return cmp.Compare(a.Name, b.Name) })
 		}
 		w.draw++
-		n, ok := sup.Choose(sel, fit, home, cursor, w.draw*0x9E3779B97F4A7C15>>7)
+		n, ok := c.Toward, slices.ContainsFunc(fit, func(x sup.Candidate) bool { return x.Name == c.Toward })
+		if !ok {
+			n, ok = sup.Choose(sel, fit, home, cursor, w.draw*0x9E3779B97F4A7C15>>7)
+		}
 		if !ok {
 			n, ok = sup.Choose(sel, avoided, home, cursor, w.draw)
 		}

@@ -20,6 +20,7 @@ const (
 	QueryNodes       QueryKind = "nodes"
 	QueryNode        QueryKind = "node"
 	QueryEvents      QueryKind = "events"
+	QueryRebalance   QueryKind = "rebalance" // what a rebalance would move
 )
 
 // Query is a read of the replicated state.
@@ -30,7 +31,7 @@ type Query struct {
 	Child      sup.ChildID  `cbor:"4,keyasint,omitempty"`
 	Node       sup.NodeName `cbor:"5,keyasint,omitempty"` // of QueryNode; a filter of QueryChildren
 	Status     sup.Status   `cbor:"6,keyasint,omitempty"` // a filter of QueryChildren
-	Limit      int          `cbor:"7,keyasint,omitempty"` // of QueryChildren and QueryEvents; 0 = 1000
+	Limit      int          `cbor:"7,keyasint,omitempty"` // of QueryChildren, QueryEvents and QueryRebalance; 0 = 1000
 	After      string       `cbor:"8,keyasint,omitempty"` // of QueryChildren: the former answer's Next
 	Since      uint64       `cbor:"9,keyasint,omitempty"` // of QueryEvents
 	// Wait is how long a Stale QueryEvents waits for an event after Since before it answers that there is none; at most MaxWait.
@@ -50,6 +51,7 @@ type Answer struct {
 	Count       *sup.Counts     `json:"count,omitempty"`       // of QueryCount
 	Nodes       []sup.NodeInfo  `json:"nodes,omitempty"`       // of QueryNodes
 	Node        *sup.NodeInfo   `json:"node,omitempty"`        // of QueryNode
+	Moves       []sup.Move      `json:"moves,omitempty"`       // of QueryRebalance
 	Events      []sup.Event     `json:"events,omitempty"`      // of QueryEvents
 	LastEvent   uint64          `json:"last_event,omitempty"`  // of QueryEvents: the newest id there is
 }

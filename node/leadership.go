@@ -122,6 +122,7 @@ func (n *Node) leadOnce(ctx context.Context) error {
 		Propose:  n.propose,
 		Probe:    n.port.Probe,
 		Transfer: n.transfer,
+		HandOver: n.transferTo,
 		Logger:   n.log.Named("leader"),
 	})}
 	n.lead.Store(lead)
@@ -184,12 +185,23 @@ func (n *Node) stall() time.Duration { return time.Duration(n.cfg.settings().Lea
 
 // transfer hands leadership to another server. It has succeeded, too, when this one has lost it meanwhile.
 func (n *Node) transfer(ctx context.Context) error {
+	return n.transferBy(ctx, n.raft.LeadershipTransfer)
+}
+
+// transferTo hands leadership to one server.
+func (n *Node) transferTo(ctx context.Context, to sup.NodeName) error {
+	return n.transferBy(ctx, func() raft.Future {
+		return n.raft.LeadershipTransferToServer(raft.ServerID(to), raft.ServerAddress(n.cfg.addrOf(to)))
+	})
+}
+
+func (n *Node) transferBy(ctx context.Context, begin func() raft.Future) error {
 	if len(n.cfg.Servers) == 1 {
 		return errors.New("there is no other server")
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*n.stall())
 	defer cancel()
-	f := n.raft.LeadershipTransfer()
+	f := begin()
 	done := make(chan error, 1)
 	go func() { done <- f.Error() }() // no task: a Raft that hangs never answers, and the node is to end all the same
 	var err error

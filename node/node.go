@@ -144,16 +144,13 @@ func (n *Node) Close() error {
 	return n.Err()
 }
 
-// Leave hands the node's children over to other nodes, then stops it (P3), bounded by ShutdownTimeout and ctx. It says
-// what could not be handed over.
+// Leave hands the node's children over to other nodes, then stops it (P3), bounded by ShutdownTimeout and ctx. What
+// could not be handed over is logged, and in the event node_left.
 func (n *Node) Leave(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, n.cfg.ShutdownTimeout)
 	defer cancel()
 	n.handOverLeadership(ctx)
-	kept, err := n.agent.Leave(ctx)
-	if len(kept) > 0 {
-		n.log.Warn("stopped in place, not handed over", "children", kept)
-	}
+	_, err := n.agent.Leave(ctx)
 	return errors.Join(err, n.Close())
 }
 

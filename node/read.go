@@ -10,6 +10,9 @@ import (
 	sup "github.com/supnode/supnode/supervisor"
 )
 
+// maxStaying bounds the children that the answer for a draining node lists as staying.
+const maxStaying = 100
+
 // MaxPage bounds the children or events of one Answer.
 const MaxPage = 1000
 
@@ -145,7 +148,10 @@ func (n *Node) query(s *fsm.State, q Query, leader sup.NodeName) (a Answer, err 
 			return a, &sup.Problem{Code: sup.CodeNodeNotFound, Node: q.Node, Detail: fmt.Sprintf("there is no node %q", q.Node)}
 		}
 		info := n.nodeInfo(s, m, leader)
+		info.Staying = s.Staying(m.Name, maxStaying)
 		a.Node = &info
+	case QueryRebalance:
+		a.Moves = s.PlanRebalance(min(limit, fsm.MaxMoves))
 	case QueryEvents:
 		events, oldest, newest := s.Events(q.Since, limit)
 		if q.Since+1 < oldest {
@@ -171,6 +177,7 @@ func (n *Node) nodeInfo(s *fsm.State, m *fsm.Node, leader sup.NodeName) sup.Node
 	info := sup.NodeInfo{
 		Name: m.Name, Addr: m.Addr, Status: string(m.Status), Role: "agent", Tags: map[string]string{},
 		Behaviors: m.Behaviors, ChildCount: s.CountOn(m.Name), Incarnation: m.Session.Gen<<40 + m.Session.Seq,
+		Drained: m.Drained,
 	}
 	if info.Behaviors == nil {
 		info.Behaviors = []string{}

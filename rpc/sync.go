@@ -51,6 +51,7 @@ type Renew struct {
 type Goodbye struct {
 	Session sup.Session `cbor:"1,keyasint"`
 	Done    bool        `cbor:"2,keyasint,omitempty"`
+	Why     string      `cbor:"3,keyasint,omitempty"` // with Done: why some were stopped in place
 }
 
 // ToAgent is what the leader tells an agent.

@@ -90,6 +90,7 @@ const (
 	EventNodeJoined               EventType = "node_joined"
 	EventNodeLeft                 EventType = "node_left"
 	EventNodeDraining             EventType = "node_draining"
+	EventNodeUndrained            EventType = "node_undrained"
 	EventLeaderChanged            EventType = "leader_changed"
 	EventRestartIntensityExceeded EventType = "restart_intensity_exceeded"
 )
@@ -124,6 +125,9 @@ type NodeInfo struct {
 	Tags           map[string]string `json:"tags"`
 	Behaviors      []string          `json:"behaviors"`
 	ChildCount     int               `json:"child_count"`
-	LeaseExpiresIn *Duration         `json:"lease_expires_in"` // as the leader knows it; null when not known
-	Incarnation    uint64            `json:"incarnation"`      // its session as one integer g·2^40 + σ, larger at every registration
+	LeaseExpiresIn *Duration         `json:"lease_expires_in"`  // as the leader knows it; null when not known
+	Drained        bool              `json:"drained,omitempty"` // an operator drained it; also while it is down, and when it is back
+	// Staying are children of a draining node that nothing moves, and why: the first 100, in the answer for one node.
+	Staying     []Staying `json:"staying,omitempty"`
+	Incarnation uint64    `json:"incarnation"` // its session as one integer g·2^40 + σ, larger at every registration
 }

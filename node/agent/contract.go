@@ -94,7 +94,10 @@ type (
 	// Exit ends the process: something did not stop by its deadline + F (A3).
 	Exit struct{ Why string }
 	// Left: the goodbye is over, the process may end. Kept says what was not handed over.
-	Left struct{ Kept []sup.Key }
+	Left struct {
+		Kept []sup.Key
+		Why  string // why they were not
+	}
 	// Rejected: the cluster refuses this node for good; the process ends with this text.
 	Rejected struct{ Why string }
 	// Remember asks for the highest generation to be kept on disk (state.db).

@@ -287,6 +287,9 @@ func (d *Driver) do(a Action) {
 		d.o.Exit(a.Why)
 	case Left:
 		d.kept = a.Kept
+		if len(a.Kept) > 0 {
+			d.log.Warn("stopped in place, not handed over", "children", a.Kept, "why", a.Why)
+		}
 		close(d.left)
 	case Rejected:
 		d.err = &RejectedError{Why: a.Why}

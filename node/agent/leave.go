@@ -13,7 +13,8 @@ type leave struct {
 	at, by  Instant
 	hereAt  Instant // when the children are stopped here, since time is short
 	killAt  Instant // when those that are left are killed
-	inPlace bool    // nobody takes the children: they are being stopped here
+	inPlace bool    // the children that are left are being stopped here
+	why     string  // why they are
 	killed  bool
 
 	stream uint64 // on which Goodbye was said last; 0 = never
@@ -81,10 +82,13 @@ func (m *Machine) settle() {
 	if len(m.children) == 0 || m.session.IsZero() {
 		return
 	}
-	if at := min(l.hereAt, m.deadline-m.stall()); m.now >= at {
-		m.stopHere()
-	} else {
+	switch at := min(l.hereAt, m.deadline-m.stall()); {
+	case m.now < at:
 		m.due(at)
+	case m.now >= l.hereAt:
+		m.stopHere("the shutdown timeout of the node is nearly over")
+	default:
+		m.stopHere("no leader renews the node's lease")
 	}
 	if l.killed {
 		return
@@ -100,12 +104,12 @@ func (m *Machine) settle() {
 }
 
 // stopHere stops every child within its own shutdown timeout and by killAt.
-func (m *Machine) stopHere() {
+func (m *Machine) stopHere(why string) {
 	l := &m.leave
 	if l.inPlace {
 		return
 	}
-	l.inPlace = true
+	l.inPlace, l.why = true, why
 	for _, k := range m.keys() {
 		c := m.children[k]
 		timeout := max(0, l.killAt-m.now)
@@ -130,7 +134,7 @@ func (m *Machine) goodbye() {
 	}
 	if len(m.children) == 0 && len(m.reports.open) == 0 && !l.done {
 		l.done = true
-		m.ask(rpc.FromAgent{Goodbye: &rpc.Goodbye{Session: m.session, Done: true}})
+		m.ask(rpc.FromAgent{Goodbye: &rpc.Goodbye{Session: m.session, Done: true, Why: clip(l.why)}})
 	}
 	m.due(l.sent + m.period())
 }
@@ -142,7 +146,7 @@ func (m *Machine) farewell(f rpc.Farewell) {
 	case f.Done && len(m.children) == 0:
 		m.gone()
 	case f.StopInPlace != "":
-		m.stopHere()
+		m.stopHere(f.StopInPlace)
 	}
 }
 
@@ -157,5 +161,5 @@ func (m *Machine) keep(k sup.Key) {
 func (m *Machine) gone() {
 	kept := append(m.leave.kept, m.keys()...)
 	slices.SortFunc(kept, compareKeys)
-	m.end(Left{Kept: slices.Compact(kept)})
+	m.end(Left{Kept: slices.Compact(kept), Why: m.leave.why})
 }

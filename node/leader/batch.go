@@ -106,6 +106,7 @@ func guess(c fsm.Command) *fsm.Outcome {
 func (m *Machine) reports(s *stream, rs []fsm.Report) {
 	for i := range rs {
 		r := rs[i]
+		m.arrives(&r)
 		if r.Kind != fsm.ReportRunning {
 			m.strayEnded(s, &r)
 		}
@@ -155,6 +156,12 @@ func sizeOf(c *fsm.Command) int {
 	switch {
 	case c.Report != nil:
 		n += len(c.Report.Key.Supervisor) + len(c.Report.Key.Child) + len(c.Report.Detail)
+	case c.Move != nil:
+		n += len(c.Move.Key.Supervisor) + len(c.Move.Key.Child)
+	case c.Rebalance != nil:
+		for _, v := range c.Rebalance.Moves {
+			n += 48 + len(v.Supervisor) + len(v.Child) + len(v.From) + len(v.To)
+		}
 	case c.StartSupervisor != nil:
 		n += 256
 		for i := range c.StartSupervisor.Spec.Children {

@@ -82,6 +82,9 @@ func (w *entryPlan) place(t target) {
 
 func (w *entryPlan) choose(t target, eligible []sup.Candidate) (sup.NodeName, bool) {
 	m := w.m
+	if to := t.child.Toward; to != "" && slices.ContainsFunc(eligible, func(c sup.Candidate) bool { return c.Name == to }) {
+		return to, true
+	}
 	eligible = without(eligible, t.child.Avoid)
 	cursor, ok := m.placer.cursors[t.child.Key.Supervisor]
 	if !ok {

@@ -101,6 +101,11 @@ type (
 	}
 	// Transfer leadership: this leader commits nothing (L6); the driver makes the process exit when that fails.
 	Transfer struct{ Why string }
+	// HandOver offers leadership to a server; when that fails this one goes on leading.
+	HandOver struct {
+		To  sup.NodeName
+		Why string
+	}
 	// Resign: drop everything, this machine is over. Stalled says that nothing commits and the transfer changed nothing
 	// (L6): the process has to end.
 	Resign struct {
@@ -119,5 +124,6 @@ func (ReadReady) leaderAction()   {}
 func (Probe) leaderAction()       {}
 func (ProbeStop) leaderAction()   {}
 func (Transfer) leaderAction()    {}
+func (HandOver) leaderAction()    {}
 func (Resign) leaderAction()      {}
 func (Wake) leaderAction()        {}

@@ -53,6 +53,8 @@ type Options struct {
 	Probe func(ctx context.Context, addr string) (refused bool)
 	// Transfer hands leadership to another server; it returns when that is done or failed, or ctx ends.
 	Transfer func(ctx context.Context) error
+	// HandOver offers leadership to a server likewise.
+	HandOver func(ctx context.Context, to sup.NodeName) error
 	Logger   hclog.Logger
 }
 
@@ -258,6 +260,13 @@ func (d *Driver) carryOut(a Action) error {
 		d.task(func() {
 			if err := d.o.Transfer(d.life); err != nil {
 				d.fail(fmt.Errorf("%w: %w", ErrStalled, err))
+			}
+		})
+	case HandOver:
+		d.log.Info("handing leadership over", "to", a.To, "why", a.Why)
+		d.task(func() {
+			if err := d.o.HandOver(d.life, a.To); err != nil && d.life.Err() == nil {
+				d.log.Warn("leadership was not handed over", "to", a.To, "error", err)
 			}
 		})
 	case Resign:

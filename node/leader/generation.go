@@ -33,7 +33,7 @@ func (m *Machine) demandGeneration(h *rpc.Hello) {
 	case seen > g:
 		want = seen + 1
 	case seen < g:
-	case !h.Session.IsZero() && (n == nil || n.Session.Less(h.Session)):
+	case !h.Session.IsZero() && (n == nil || n.Session.Less(h.Session)) && !m.forgotten(h):
 		want = g + 1
 	case m.st.Held() && !m.gen.told[h.Node] && (n == nil || n.Session.Gen < g):
 		want = g + 1
@@ -42,6 +42,12 @@ func (m *Machine) demandGeneration(h *rpc.Hello) {
 		m.gen.wanted = want
 		m.queues.own = append(m.queues.own, newItem(fsm.Command{Bump: &fsm.Bump{Gen: want}}, 0))
 	}
+}
+
+// forgotten reports whether an agent holds a session that this state gave to a node which was removed since.
+func (m *Machine) forgotten(h *rpc.Hello) bool {
+	last, was := m.st.Forgotten(h.Node)
+	return was && !last.Less(h.Session)
 }
 
 // noteGeneration brings everything up to date when the state's generation has changed: every session is over.

@@ -17,9 +17,14 @@ func (m *Machine) goodbye(s *stream, g *rpc.Goodbye) {
 		m.send(s, rpc.ToAgent{Farewell: &rpc.Farewell{StopInPlace: "the node's session is over"}})
 	case g.Done && !v.down:
 		v.down = true // it has stopped everything; it gets no more grants (L4)
-		m.queues.agents = append(m.queues.agents, newItem(fsm.Command{Left: &fsm.Left{Node: v.name, Session: v.session}}, s.id))
-	case g.Done, v.down, v.leaving, m.st.Node(v.name).Status == fsm.MemberDraining:
+		m.queues.agents = append(m.queues.agents, newItem(fsm.Command{Left: &fsm.Left{Node: v.name, Session: v.session, Why: g.Why}}, s.id))
+	case g.Done, v.down, v.leaving:
 		// it is on its way
+	case m.st.Node(v.name).Leaving():
+		if d := m.moves.of[v.name]; d != nil {
+			d.told = 0 // it asks again: it is told again
+		}
+		m.moves.lookAt = m.now
 	default:
 		switch other, silent := m.others(v); {
 		case !other && silent:
@@ -29,7 +34,8 @@ func (m *Machine) goodbye(s *stream, g *rpc.Goodbye) {
 			return
 		}
 		v.leaving = true
-		m.queues.agents = append(m.queues.agents, newItem(fsm.Command{Leave: &fsm.Leave{Node: v.name, Session: v.session}}, s.id))
+		m.queues.agents = append(m.queues.agents, newItem(fsm.Command{Leave: &fsm.Leave{Node: v.name, Session: v.session, Paced: true}}, s.id))
+		m.moves.lookAt = m.now
 	}
 }
 

@@ -48,6 +48,7 @@ func (m *Machine) gather() (*proposal, fsm.Entry) {
 	items, size := m.queues.take()
 	e := fsm.Entry{Clock: m.clusterTime()}
 	for _, it := range items {
+		m.planRebalance(it)
 		e.Commands = append(e.Commands, it.cmd)
 	}
 	p := &proposal{items: items}
@@ -84,6 +85,7 @@ func (m *Machine) committed(ev Committed) {
 			m.know(n)
 			m.placer.rescan = true
 		}
+		m.moves.lookAt = m.now
 	}
 	m.answerRenewals(p.renewals)
 	for _, id := range p.reads {
@@ -93,7 +95,24 @@ func (m *Machine) committed(ev Committed) {
 	for _, k := range ev.Applied.Changed {
 		m.order(k)
 		m.wish(k)
+		m.moved(k)
 	}
+	if len(ev.Applied.Changed) > 0 {
+		m.departuresWait()
+	}
+}
+
+// planRebalance gives a Rebalance the moves that the state asks for now: whoever asks for one only says how many.
+func (m *Machine) planRebalance(it *item) {
+	c := it.cmd.Rebalance
+	if c == nil {
+		return
+	}
+	limit := fsm.MaxMoves
+	if c.Max > 0 {
+		limit = min(limit, c.Max)
+	}
+	it.cmd.Rebalance = &fsm.Rebalance{Max: c.Max, Moves: m.st.PlanRebalance(limit)}
 }
 
 func (m *Machine) close(id uint64) *proposal {
@@ -111,6 +130,14 @@ func (m *Machine) finished(it *item, res fsm.Result, done *acks) {
 	switch c := &it.cmd; {
 	case it.asked:
 		m.do(Answer{ID: it.id, Result: res})
+		if c.Rebalance != nil {
+			m.relook()
+		}
+	case c.Move != nil:
+		if res.Status != fsm.OK {
+			m.endMove(c.Move.Key)
+			m.relook()
+		}
 	case c.Report != nil:
 		delete(m.queues.reported, idOf(c.Report))
 		m.confirm(c.Report)

@@ -62,6 +62,8 @@ type Machine struct {
 	grants   grants
 	reads    []uint64 // reads that wait for an entry proposed after them (R1)
 	placer   placer
+	moves    moves
+	handover handover
 	orders   orders
 	death    death
 	gen      generation
@@ -73,7 +75,7 @@ func New(cfg Config, now Instant, st *fsm.State) *Machine {
 	m := &Machine{
 		cfg: cfg, start: now, clock: st.Clock(), wake: never,
 		streams: map[uint64]*stream{}, members: map[sup.NodeName]*member{},
-		log: newInflight(now), queues: newQueues(), grants: newGrants(), placer: newPlacer(), orders: newOrders(), death: newDeath(),
+		log: newInflight(now), queues: newQueues(), grants: newGrants(), placer: newPlacer(), moves: newMoves(), orders: newOrders(), death: newDeath(),
 	}
 	m.now, m.st = now, st
 	m.l3 = now + m.wait()
@@ -133,6 +135,7 @@ func (m *Machine) StepAll(evs []Event, now Instant, st *fsm.State) []Action {
 	}
 	m.timers()
 	if !m.over {
+		m.moveChildren()
 		m.propose()
 		m.sendOrders()
 		m.setWake()
@@ -180,7 +183,7 @@ func (m *Machine) timers() {
 
 // setWake asks for a Tick when the next thing is due.
 func (m *Machine) setWake() {
-	at := min(m.grants.due(len(m.log.open)), m.death.next, m.death.probeAt, m.orders.repeatAt, m.placer.againAt,
+	at := min(m.grants.due(len(m.log.open)), m.death.next, m.death.probeAt, m.orders.repeatAt, m.placer.againAt, m.moves.lookAt,
 		m.retireAt(), m.releaseAt(), m.stallAt())
 	if at != never && at != m.wake {
 		m.wake = at

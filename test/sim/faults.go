@@ -104,8 +104,58 @@ func (w *World) strike(k faultKind) bool {
 				h.bootIn(0)
 			}
 		})
+	case faultDrain:
+		if w.drained() > 0 && w.percent(70) {
+			return false
+		}
+		w.drain(h, false)
+		w.after(w.between(200*millisecond, 4*second), tagFault, func() { w.drain(h, true) })
+	case faultRebalance:
+		w.operate(fsm.Command{Rebalance: &fsm.Rebalance{Max: 1 + w.rng.IntN(8)}}, nil)
+	case faultForget:
+		w.operate(fsm.Command{ForgetNode: &fsm.ForgetNode{Node: w.victimToForget().name}}, nil)
 	}
 	return true
+}
+
+// drain is an operator who drains a node, or undoes it. When the faults are over nothing stays drained.
+func (w *World) drain(h *host, undo bool) {
+	h.drained = !undo
+	w.operate(fsm.Command{Drain: &fsm.Drain{Node: h.name, Undo: undo}}, func() {
+		if w.calm && !undo {
+			w.drain(h, true)
+		}
+	})
+}
+
+// operate asks for something that concerns the cluster, until there is an answer.
+func (w *World) operate(c fsm.Command, then func()) {
+	w.tell("operator: %s", show(c))
+	newAsk(w.people[0], c, func(fsm.Result, int64) {
+		if then != nil {
+			then()
+		}
+	}).send()
+}
+
+// drained counts the hosts that are to be drained.
+func (w *World) drained() (n int) {
+	for _, h := range w.hosts {
+		if h.drained {
+			n++
+		}
+	}
+	return n
+}
+
+// victimToForget draws a host, one that is not there or no voter more often: the others are refused.
+func (w *World) victimToForget() *host {
+	for range 4 {
+		if h := pick(w, w.hosts); h.proc == nil || !h.voter {
+			return h
+		}
+	}
+	return pick(w, w.hosts)
 }
 
 // victim draws a host, the leader's more often.
@@ -216,6 +266,9 @@ func (w *World) heal() {
 		}
 		if h.proc == nil && h.on {
 			h.bootIn(w.upTo(300 * millisecond))
+		}
+		if w.plan.Every[faultDrain] > 0 {
+			w.drain(h, true)
 		}
 	}
 	w.settle()

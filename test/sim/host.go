@@ -23,6 +23,7 @@ type host struct {
 
 	booting  bool
 	rejected bool // the process ended for good: the cluster refuses it
+	drained  bool // an operator wants it so
 	away     bool // it said goodbye and comes back when its operator starts it
 	dials    []*dial
 }

@@ -175,6 +175,10 @@ func (l *leadership) do(act leader.Action) {
 		if l.deposed || !w.raft.electAny(l.p) {
 			l.p.h.kill(w.between(100*millisecond, 500*millisecond))
 		}
+	case leader.HandOver:
+		if !l.deposed {
+			w.raft.electTo(act.To)
+		}
 	case leader.Resign:
 		l.end(act.Why)
 		if !l.deposed {

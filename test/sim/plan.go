@@ -68,11 +68,18 @@ const (
 	faultSetTTL                         // the lease settings change
 	faultRestore                        // an old backup replaces the state
 	faultLeave                          // a node says goodbye and comes back later
+	faultDrain                          // an operator drains a node, and undrains it later
+	faultRebalance                      // an operator has the children even out
+	faultForget                         // an operator removes a node that is gone
 	faultKinds
 )
 
+// firstOperation is the first of the kinds that are no faults but what operators do meanwhile. They are drawn apart, so that
+// a seed without them keeps its history.
+const firstOperation = faultDrain
+
 var faultNames = [faultKinds]string{"break", "pause", "pause_both", "pause_guardian", "kill", "kill_both", "kill_guardian",
-	"reboot", "partition", "one_way", "elect", "set_ttl", "restore", "leave"}
+	"reboot", "partition", "one_way", "elect", "set_ttl", "restore", "leave", "drain", "rebalance", "forget"}
 
 func (p Plan) String() string {
 	var b strings.Builder
@@ -166,7 +173,7 @@ func draw(r *rand.Rand) Plan {
 	if chance(50) {
 		p.Belief = span(50, 2000) * millisecond
 	}
-	for k := range p.Every {
+	for k := range firstOperation {
 		if chance(usual[k]) {
 			p.Every[k] = span(400, 4000) * millisecond
 		}
@@ -174,5 +181,15 @@ func draw(r *rand.Rand) Plan {
 	return p
 }
 
+// drawOperations adds to a plan what operators do.
+func (p *Plan) drawOperations(seed uint64) {
+	r := rand.New(rand.NewPCG(seed, 0x6f70657261746f72))
+	for k := firstOperation; k < faultKinds; k++ {
+		if r.IntN(100) < usual[k] {
+			p.Every[k] = (400 + r.Int64N(2600)) * millisecond
+		}
+	}
+}
+
 // usual is how many seeds in a hundred have a kind of fault.
-var usual = [faultKinds]int{30, 40, 6, 15, 40, 15, 20, 15, 35, 25, 30, 8, 7, 12}
+var usual = [faultKinds]int{30, 40, 6, 15, 40, 15, 20, 15, 35, 25, 30, 8, 7, 12, 20, 15, 8}

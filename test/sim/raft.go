@@ -2,6 +2,7 @@ package sim
 
 import (
 	"github.com/supnode/supnode/fsm"
+	sup "github.com/supnode/supnode/supervisor"
 )
 
 // raftLog is not Raft but its contract: terms with one leader each, a log that only grows, commits by a majority, followers
@@ -120,6 +121,16 @@ func (r *raftLog) electAny(not *process) bool {
 	}
 	r.elect(pick(r.w, can))
 	return true
+}
+
+// electTo hands leadership to a process, if it can lead.
+func (r *raftLog) electTo(name sup.NodeName) {
+	for _, h := range r.w.hosts {
+		if h.voter && h.name == name && r.majority(h.proc) {
+			r.elect(h.proc)
+			return
+		}
+	}
 }
 
 // depose ends a leadership in Raft's eyes. Its process hears of it when it hears of it.

@@ -139,6 +139,7 @@ func newWorld(seed uint64, o Options) *World {
 	w.trace.out = o.Trace
 	w.trace.num(seed)
 	w.plan = draw(w.rng)
+	w.plan.drawOperations(seed)
 	if o.Tune != nil {
 		o.Tune(&w.plan)
 	}
