@@ -42,11 +42,12 @@ type Node struct {
 	notify chan bool
 	empty  atomic.Bool // its Raft log was empty at this start
 
-	lead    atomic.Pointer[leadership] // while this node leads
-	known   atomic.Pointer[leaderAddr] // the leader that the agent's stream last found
-	waiters waiters
-	events  watch
-	metrics *metrics
+	lead          atomic.Pointer[leadership] // while this node leads
+	known         atomic.Pointer[leaderAddr] // the leader that the agent's stream last found
+	waiters       waiters
+	events        watch
+	subscriptions subscriptions
+	metrics       *metrics
 
 	joined    chan struct{} // closed when a server's Raft runs
 	closing   chan struct{} // closed when the node begins to stop
@@ -170,6 +171,7 @@ func (n *Node) reap() {
 	n.cancel()
 	n.release()
 	n.tasks.Wait()
+	n.subscriptions.end()
 	n.finish()
 	close(n.ended)
 }
