@@ -37,6 +37,7 @@ type childStart struct {
 	ShutdownTimeout *sup.Duration     `json:"shutdown_timeout,omitempty"`
 	InitTimeout     *sup.Duration     `json:"init_timeout,omitempty"`
 	Significant     bool              `json:"significant,omitempty"`
+	Backoff         *sup.Backoff      `json:"backoff,omitempty"`
 }
 
 type startChild struct {
@@ -151,21 +152,21 @@ func (a *api) startChild(ctx context.Context, in *startChild) (*created[sup.Chil
 // command is what a body asks for, and the child as far as the body says it.
 func (c childStart) command(of sup.Name) (*fsm.StartChild, sup.ChildInfo, error) {
 	cmd := &fsm.StartChild{Supervisor: of}
-	if c.ID == "" && c.Behavior == "" && c.Restart == "" && c.Selector == nil && c.ShutdownTimeout == nil && c.InitTimeout == nil && !c.Significant {
+	if c.ID == "" && c.Behavior == "" && c.Restart == "" && c.Selector == nil && c.ShutdownTimeout == nil && c.InitTimeout == nil && !c.Significant && c.Backoff == nil {
 		for _, arg := range c.Args {
 			cmd.Args = append(cmd.Args, compact(arg))
 		}
 		return cmd, sup.ChildInfo{Args: c.Args}, nil
 	}
 	spec := sup.ChildSpec{ID: c.ID, Behavior: c.Behavior, Args: c.Args, Restart: c.Restart, Selector: c.Selector,
-		ShutdownTimeout: c.ShutdownTimeout, InitTimeout: c.InitTimeout, Significant: c.Significant}.WithDefaults()
+		ShutdownTimeout: c.ShutdownTimeout, InitTimeout: c.InitTimeout, Significant: c.Significant, Backoff: c.Backoff}.WithDefaults()
 	if wrong := spec.Validate(); len(wrong) > 0 {
 		return nil, sup.ChildInfo{}, invalid(wrong...)
 	}
 	compactArgs(spec)
 	cmd.Spec = &spec
 	return cmd, sup.ChildInfo{Behavior: spec.Behavior, Args: spec.Args, Restart: spec.Restart, Selector: spec.Selector,
-		ShutdownTimeout: *spec.ShutdownTimeout, Significant: spec.Significant}, nil
+		ShutdownTimeout: *spec.ShutdownTimeout, Significant: spec.Significant, Backoff: spec.Backoff}, nil
 }
 
 // childAfter is the child as a request left it; known is what can be said when it is gone again, or is another incarnation
@@ -201,6 +202,7 @@ func (a *api) childAfter(ctx context.Context, done fsm.Outcome, key sup.Key, kno
 // fromTemplate adds to what is known of a child of simple_one_for_one what its template says (S34).
 func fromTemplate(known sup.ChildInfo, t sup.ChildSpec) sup.ChildInfo {
 	known.Behavior, known.Restart, known.ShutdownTimeout, known.Significant = t.Behavior, t.Restart, *t.ShutdownTimeout, t.Significant
+	known.Backoff = t.Backoff
 	known.Args = append(t.Args[:len(t.Args):len(t.Args)], known.Args...)
 	if t.Selector != nil {
 		known.Selector = t.Selector

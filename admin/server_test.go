@@ -120,7 +120,7 @@ func TestATakenAddressIsAnError(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	if _, err := Listen(l.Addr().String(), "", "", hclog.NewNullLogger()); err == nil || !strings.Contains(err.Error(), "address already in use") {
+	if _, err := Listen(l.Addr().String(), "", "", hclog.NewNullLogger()); err == nil || !strings.Contains(err.Error(), "in use by another process") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -116,6 +116,10 @@ func (c *command) printChild(ans client.Answer) error {
 	if ch.StartedAt != nil {
 		started = clock(*ch.StartedAt)
 	}
+	retry := ""
+	if ch.RetryAt != nil {
+		retry = clock(*ch.RetryAt)
+	}
 	exit := lastExit(ch)
 	if ch.LastExit != nil {
 		exit += " at " + clock(ch.LastExit.At)
@@ -124,6 +128,7 @@ func (c *command) printChild(ans client.Answer) error {
 		{"child", string(ch.Supervisor) + "/" + string(ch.ID)},
 		{"status", string(ch.Status)},
 		{"why", ch.PendingReason},
+		{"starts again", retry},
 		{"node", string(ch.Node)},
 		{"incarnation", token(ch)},
 		{"behavior", ch.Behavior},
@@ -131,10 +136,18 @@ func (c *command) printChild(ans client.Answer) error {
 		{"restart", string(ch.Restart)},
 		{"selector", selector(ch.Selector)},
 		{"shutdown timeout", ch.ShutdownTimeout.String()},
+		{"backoff", backoff(ch.Backoff)},
 		{"restarts", fmt.Sprint(ch.RestartCount)},
 		{"started", started},
 		{"last exit", exit},
 	})
+}
+
+func backoff(b *supervisor.Backoff) string {
+	if b == nil {
+		return ""
+	}
+	return fmt.Sprintf("%s, times %g up to %s, %g%% jitter; anew after a run of %s", b.Initial, b.Factor, b.Max, 100*b.Jitter, b.ResetAfter)
 }
 
 // args are in one line what they were given as.

@@ -45,6 +45,11 @@ type Child struct {
 	// Toward is the node that a Rebalance chose for it: it is to move there, and is placed there when it can be.
 	Toward sup.NodeName `cbor:"40,keyasint,omitempty"`
 
+	// Crashes and Since are kept for a child with a backoff (S20): how often it crashed since its waits began anew, and the cluster
+	// time at which its running incarnation's init returned.
+	Crashes uint64 `cbor:"21,keyasint,omitempty"`
+	Since   int64  `cbor:"22,keyasint,omitempty"`
+
 	rev   uint64 // the turn that made this copy; it may change the copy until it ends
 	noted uint64 // the turn that noted a change of it
 }
@@ -100,18 +105,22 @@ func (c *Child) Status(now int64) sup.Status {
 	return sup.StatusStarting
 }
 
-// info is the child as users see it.
-func (c *Child) info(now int64, selector sup.Selector) sup.ChildInfo {
+// info is the child as users see it, at cluster time now and wall time wall.
+func (c *Child) info(now, wall int64, selector sup.Selector) sup.ChildInfo {
 	i := sup.ChildInfo{
 		ID: c.Key.Child, Supervisor: c.Key.Supervisor, Behavior: c.Spec.Behavior, Args: c.Spec.Args,
 		Restart: c.Spec.Restart, Selector: &selector, ShutdownTimeout: c.ShutdownTimeout(), Significant: c.Spec.Significant,
-		Status: c.Status(now), Node: c.Node, RestartCount: c.RestartCount,
+		Status: c.Status(now), Node: c.Node, RestartCount: c.RestartCount, Backoff: c.Spec.Backoff,
 	}
 	if i.Args == nil {
 		i.Args = []json.RawMessage{}
 	}
 	if i.Status == sup.StatusPending {
 		i.PendingReason = c.PendingReason
+	}
+	if i.Status == sup.StatusBackoff {
+		at := time.Unix(0, wall+c.NotBefore-now).UTC()
+		i.RetryAt = &at
 	}
 	if !c.Inc.IsZero() {
 		i.Incarnation = c.Inc.Token()

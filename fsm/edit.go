@@ -118,6 +118,7 @@ func (s *State) free(t *tree, c *Child, reason sup.ExitReason, detail string) *C
 		Type: sup.EventChildStopped, Supervisor: c.Key.Supervisor, Child: c.Key.Child, Node: c.Node, Reason: string(reason),
 		Incarnation: c.Inc.Token(),
 	})
+	s.ran(c)
 	c.LastExit = &Exit{Reason: reason, Detail: truncate(detail, MaxDetail), At: s.wall}
 	if c.Why != WhyMove {
 		s.aim(c, "")

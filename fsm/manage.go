@@ -56,6 +56,10 @@ func (s *State) restartChild(t *tree, key string, k sup.Key) Result {
 	if c == nil {
 		return refused(childNotFound(k))
 	}
+	if c.Crashes != 0 {
+		c = s.editChild(t, c)
+		c.Crashes = 0 // the waits begin anew (S20)
+	}
 	switch {
 	case c.Why == WhyTerminate:
 		return refused(terminated(k))

@@ -116,7 +116,7 @@ func (s *State) prospectOfReport(r *Report, c *Child) []Prospect {
 	if c.Spec.Restart.OnExit(reason) != sup.RunAgain {
 		return nil
 	}
-	if _, ok := t.head.intensity().Count(t.head.Stamps, s.clock); !ok {
+	if _, ok := t.head.intensity().Count(t.head.Stamps, s.clock); !ok || c.Spec.Backoff != nil {
 		return nil
 	}
 	return []Prospect{t.prospect(c, avoid)}

@@ -22,7 +22,7 @@ func (s *State) ChildInfo(k sup.Key) (sup.ChildInfo, bool) {
 	if c == nil {
 		return sup.ChildInfo{}, false
 	}
-	return c.info(s.clock, s.Selector(c)), true
+	return c.info(s.clock, s.wall, s.Selector(c)), true
 }
 
 // Children are at most limit children of a supervisor in start order that keep wants (nil wants all), from the one behind
@@ -38,7 +38,7 @@ func (s *State) Children(n sup.Name, after string, limit int, keep func(*sup.Chi
 		if c == nil {
 			continue
 		}
-		i := c.info(s.clock, s.Selector(c))
+		i := c.info(s.clock, s.wall, s.Selector(c))
 		if keep != nil && !keep(&i) {
 			continue
 		}

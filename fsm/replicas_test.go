@@ -21,7 +21,7 @@ func TestReplicasAgree(t *testing.T) {
 		g.world.s.settings.EventHistory = 4 << 10
 		g.register("n1")
 		second, third := copyOf(rt, g.s), copyOf(rt, g.s)
-		for i := range 100 {
+		for i := range 160 {
 			applied := g.step()
 			g.count(applied)
 			for _, replica := range []*State{second, third} {
@@ -76,7 +76,7 @@ func (c tally) assert(t *testing.T) {
 		"Drain", "ForgetNode", "Rebalance", "Move", "drained", "aimed", "forgotten",
 		"op starting", "op stopping", "op undoing a start", "queue", "held", "stop owed", "stopped", "slot Unplaced", "slot Placed", "slot Running",
 		"slot Stopping", "wants", "pending reason", "exited", "lost at start", "window", "request completed later", "migrated", "intensity exceeded",
-		"made from a template",
+		"made from a template", "backoff",
 	} {
 		if c[kind] < 20 && kind != "Bootstrap" && !(kind == "aimed" && c[kind] >= 5) { // few have where to go
 			t.Errorf("%q was seen only %d times", kind, c[kind])
@@ -347,6 +347,9 @@ func (g *generator) child(id sup.ChildID) sup.ChildSpec {
 	case 1:
 		c.Selector = sup.OnNode(pick(g, "pin", nodeNames))
 	}
+	if c.Restart != sup.Temporary && g.n("backoff", 4) == 0 {
+		c.Backoff = &sup.Backoff{Initial: sup.Duration(1 + 1e9*g.n("wait", 3)), Jitter: 0.3, ResetAfter: 2e9}
+	}
 	if g.n("behavior", 25) == 0 {
 		c.Behavior = "reports"
 	}
@@ -405,6 +408,7 @@ func (g *generator) count(a Applied) {
 			saw("aimed", c.Toward != "")
 			saw("stop owed", c.Phase == Unplaced && c.Why != 0)
 			saw("pending reason", c.PendingReason != "")
+			saw("backoff", c.Status(g.s.clock) == sup.StatusBackoff)
 			saw("exited", c.Status(g.s.clock) == sup.StatusExited)
 			saw("lost at start", c.Lost > 0)
 		}

@@ -52,6 +52,9 @@ func (s *State) runs(t *tree, c *Child) {
 		})
 	}
 	c.Phase, c.LastNode, c.Lost, c.Avoid, c.StartedAt = Running, c.Node, 0, nil, s.wall
+	if c.Spec.Backoff != nil {
+		c.Since = s.clock
+	}
 	t.active++
 	s.answerRunners(t, c, nil)
 	if first {
@@ -121,10 +124,11 @@ func (s *State) decide(t *tree, c *Child, v sup.Verdict, avoid sup.NodeName, p *
 		}
 		h.TotalRestarts++
 		if avoid == "" {
-			s.again(t, c)
+			c = s.again(t, c)
 		} else {
-			s.again(t, c, avoid)
+			c = s.again(t, c, avoid)
 		}
+		s.waits(t, c)
 	}
 }
 

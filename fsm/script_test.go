@@ -26,7 +26,7 @@ var update = flag.Bool("update", false, "write the traces of testdata/*.txt anew
 //	start SUP CHILD… [max=3/5s] [selector=S] [home=N] [once]
 //	      strategy=simple_one_for_one template=CHILD [targs=1,2] [max_children=N]
 //	spawn SUP ARG…                    start_child of simple_one_for_one
-//	add SUP CHILD                     start_child; CHILD is ID[:RESTART][@NODE|@SELECTOR][!BEHAVIOR]
+//	add SUP CHILD                     start_child; CHILD is ID[:RESTART][@NODE|@SELECTOR][!BEHAVIOR][~INITIAL/MAX/RESET]
 //	terminate SUP/ID · restart SUP/ID · stop SUP [REASON]
 //	running SUP/ID · ended SUP/ID REASON [DETAIL] · initfailed SUP/ID DETAIL   reports; "inc=G.E" names another incarnation
 //	settle                            nodes do what they are to do, until nothing is outstanding
@@ -113,10 +113,7 @@ func (p *player) do(line string) {
 		if err != nil {
 			p.t.Fatal(err)
 		}
-		e := p.entry(Command{Tick: &Tick{}})
-		e.Clock += int64(d)
-		e.Wall += int64(d)
-		p.trace(p.commit(e))
+		p.trace(p.commit(p.entryAfter(int64(d), Command{Tick: &Tick{}})))
 	case "leaderless":
 		p.placing = false
 	case "leader":
@@ -283,14 +280,24 @@ func args(text string) (values [][]byte) {
 	return values
 }
 
-// childOf reads ID[:RESTART][@NODE|@SELECTOR][!BEHAVIOR].
+// childOf reads ID[:RESTART][@NODE|@SELECTOR][!BEHAVIOR][~INITIAL/MAX/RESET]: a backoff without jitter, factor 2.
 func childOf(w string) sup.ChildSpec {
+	w, backoff, _ := strings.Cut(w, "~")
 	w, behavior, _ := strings.Cut(w, "!")
 	w, where, _ := strings.Cut(w, "@")
 	id, restart, _ := strings.Cut(w, ":")
 	c := sup.ChildSpec{ID: sup.ChildID(id), Behavior: behavior, Restart: sup.Restart(restart)}
 	if behavior == "" {
 		c.Behavior = "exec"
+	}
+	if backoff != "" {
+		c.Backoff = &sup.Backoff{}
+		durations := []*sup.Duration{&c.Backoff.Initial, &c.Backoff.Max, &c.Backoff.ResetAfter}
+		for i, d := range strings.Split(backoff, "/") {
+			if err := durations[i].UnmarshalText([]byte(d)); err != nil {
+				panic(err)
+			}
+		}
 	}
 	node, fallback, _ := strings.Cut(where, "|")
 	switch {

@@ -23,7 +23,7 @@ func (p *player) trace(a Applied) {
 		}
 	}
 	for _, k := range a.Changed {
-		p.printf("%d %s %s", a.Index, k, slot(p.s.Child(k)))
+		p.printf("%d %s %s", a.Index, k, slot(p.s.Child(k), p.s.clock))
 	}
 	events, _, _ := p.s.Events(p.since(a), 100_000)
 	for _, e := range events {
@@ -73,12 +73,15 @@ func (p *player) event(e sup.Event) {
 	p.printf("%s", b.String())
 }
 
-func slot(c *Child) string {
+func slot(c *Child, now int64) string {
 	switch {
 	case c == nil:
 		return "removed"
 	case c.Wants:
 		text := "wants a node"
+		if c.NotBefore > now {
+			text += " in " + sup.Duration(c.NotBefore-now).String()
+		}
 		if len(c.Avoid) > 0 {
 			text += fmt.Sprintf(", not %s", c.Avoid)
 		}

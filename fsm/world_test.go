@@ -42,8 +42,11 @@ func newWorld(t tb) *world {
 }
 
 // entry makes an entry of commands with the placements that a leader would propose.
-func (w *world) entry(commands ...Command) Entry {
-	clock := max(w.s.clock, testClock)
+func (w *world) entry(commands ...Command) Entry { return w.entryAfter(0, commands...) }
+
+// entryAfter is entry, proposed when cluster time has gone on by so much.
+func (w *world) entryAfter(ns int64, commands ...Command) Entry {
+	clock := max(w.s.clock, testClock) + ns
 	e := Entry{Clock: clock, Wall: testWall + clock, Commands: commands}
 	if w.placing {
 		w.propose(&e)
@@ -131,6 +134,9 @@ func (w *world) propose(e *Entry) {
 		e.Placements = append(e.Placements, Placement{Key: c.Key, Node: n, Session: sessions[n]})
 	}
 	for c := range w.s.Wanting() {
+		if c.NotBefore > e.Clock {
+			continue
+		}
 		place(c, w.s.Selector(c), w.s.Home(c.Key.Supervisor), w.s.Cursor(c.Key.Supervisor))
 	}
 	for _, c := range e.Commands {
@@ -138,7 +144,7 @@ func (w *world) propose(e *Entry) {
 			for n := p.Nth; n > 0 && placed(e, p.Child.Key); n++ {
 				p.Child.Key.Child = sup.NthChild(n + 1)
 			}
-			if !p.Child.Wants || w.s.Child(p.Child.Key) == nil || !w.s.Child(p.Child.Key).Wants {
+			if now := w.s.Child(p.Child.Key); now == nil || !now.Wants || now.NotBefore > e.Clock {
 				place(p.Child, p.Selector, p.Home, p.Cursor)
 			}
 		}

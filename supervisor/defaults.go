@@ -54,5 +54,9 @@ func (c ChildSpec) WithDefaults() ChildSpec {
 		d := DefaultInitTimeout
 		c.InitTimeout = &d
 	}
+	if c.Backoff != nil {
+		b := c.Backoff.WithDefaults()
+		c.Backoff = &b
+	}
 	return c
 }

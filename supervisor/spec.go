@@ -87,6 +87,7 @@ type ChildSpec struct {
 	ShutdownTimeout *Duration         `json:"shutdown_timeout,omitempty" cbor:"6,keyasint,omitempty"`
 	InitTimeout     *Duration         `json:"init_timeout,omitempty" cbor:"7,keyasint,omitempty"`
 	Significant     bool              `json:"significant,omitempty" cbor:"8,keyasint,omitempty"`
+	Backoff         *Backoff          `json:"backoff,omitempty" cbor:"9,keyasint,omitempty"` // nil = restarted at once
 }
 
 // Spec is a supervisor's manifest (api.md §4).

@@ -32,7 +32,7 @@ func (s Spec) Validate() []FieldError {
 	case OneForAll, RestForOne:
 		v.add("strategy", "%s is not supported by this version; use one_for_one or simple_one_for_one", s.Strategy)
 	default:
-		v.add("strategy", "%q is not a strategy; use one_for_one or simple_one_for_one", s.Strategy)
+		v.add("strategy", "%q is not a strategy; use one_for_one, one_for_all, rest_for_one or simple_one_for_one", s.Strategy)
 	}
 	v.selector("selector", s.Selector)
 	if in := s.Intensity; in != nil {
@@ -152,6 +152,7 @@ func (v *validator) kept(at string, c ChildSpec) {
 		v.add(at+"restart", "%q is not a restart type; use permanent, transient or temporary", c.Restart)
 	}
 	v.selector(at+"selector", c.Selector)
+	v.backoff(at+"backoff", c)
 	if d := c.ShutdownTimeout; d != nil && *d < 0 && *d != Infinity {
 		v.add(at+"shutdown_timeout", `%d ns is negative; write a duration like "5s", or "infinity"`, int64(*d))
 	}

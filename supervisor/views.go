@@ -65,6 +65,8 @@ type ChildInfo struct {
 	RestartCount    uint64            `json:"restart_count"`
 	StartedAt       *time.Time        `json:"started_at,omitempty"`
 	LastExit        *Exit             `json:"last_exit,omitempty"`
+	Backoff         *Backoff          `json:"backoff,omitempty"`
+	RetryAt         *time.Time        `json:"retry_at,omitempty"` // in backoff: when it is to start, should a leader be there
 }
 
 // Counts is what count_children answers (S35).

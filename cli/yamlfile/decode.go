@@ -152,6 +152,17 @@ func (d *decoder) decodeScalar(v *value, to reflect.Value, path string) {
 		default:
 			d.mismatch(v, path, "a whole number")
 		}
+	case reflect.Float64:
+		switch n := v.scalar.(type) {
+		case int64:
+			to.SetFloat(float64(n))
+		case uint64:
+			to.SetFloat(float64(n))
+		case float64:
+			to.SetFloat(n)
+		default:
+			d.mismatch(v, path, "a number")
+		}
 	default:
 		panic("yamlfile: no way to decode into " + to.Type().String())
 	}

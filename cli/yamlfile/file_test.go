@@ -15,6 +15,7 @@ type sample struct {
 	Count  int               `yaml:"count"`
 	On     bool              `yaml:"on"`
 	Wait   *sup.Duration     `yaml:"wait"`
+	Part   float64           `yaml:"part"`
 	Tags   map[string]string `yaml:"tags"`
 	Nested struct {
 		Key string `yaml:"key"`
@@ -59,10 +60,23 @@ func TestDecodeReadsYAMLAndJSON(t *testing.T) {
 	}
 }
 
+func TestNumbersMayHaveAFraction(t *testing.T) {
+	for src, want := range map[string]float64{"part: 1.5": 1.5, "part: 3": 3, "part: 18446744073709551615": 1 << 64, "part: -2": -2} {
+		f, err := Parse("f", []byte(src))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got sample
+		if err := f.Decode(&got); err != nil || got.Part != want {
+			t.Errorf("%s: %v, %v", src, got.Part, err)
+		}
+	}
+}
+
 func TestErrorsNameThePlace(t *testing.T) {
 	for _, c := range []struct{ name, src, want string }{
 		{"unknown key with a near one", "name: a\ncuont: 3\n", `f:2:1: unknown key "cuont"; did you mean "count"?`},
-		{"unknown key far from all", "zzzzzz: 1\n", `f:1:1: unknown key "zzzzzz"; known keys: name, count, on, wait, tags, nested, list`},
+		{"unknown key far from all", "zzzzzz: 1\n", `f:1:1: unknown key "zzzzzz"; known keys: name, count, on, wait, part, tags, nested, list`},
 		{"unknown nested key", "nested: {kee: x}\n", `f:1:10: unknown key "kee" in nested; did you mean "key"?`},
 		{"unknown key in a list", "list:\n  - id: x\n  - idd: y\n", `f:3:5: unknown key "idd" in list[1]; did you mean "id"?`},
 		{"number for text", "name: 12\n", `f:1:7: name must be text, and 12 is the number 12; put it in quotes`},
@@ -82,6 +96,7 @@ func TestErrorsNameThePlace(t *testing.T) {
 		{"tab", "nested:\n\tkey: x\n", "f:2:1: this is not valid YAML: found character '\t' that cannot start any token"},
 		{"two documents", "name: a\n---\nname: b\n", `f:3:1: a second document begins here; write one document a file`},
 		{"merge key", "a: &x {b: 1}\n<<: *x\n", `f:2:1: merge keys (<<) are not supported; write the keys out`},
+		{"text for a part", "part: half\n", `f:1:7: part must be a number, not the text "half"`},
 		{"number as a key", "1: a\n", `f:1:1: keys are strings; put this one in quotes`},
 		{"unknown alias", "name: *x\n", `f:1:7: nothing above is anchored as &x`},
 		{"an alias of itself", "list: &x [*x]\n", `f:1:11: nothing above is anchored as &x`},
