@@ -12,6 +12,7 @@ type call struct {
 	answered chan struct{} // one value, when state is answered
 	reply    any
 	err      error
+	handlers bool      // err is what the handler returned
 	deadline time.Time // zero = none but the timer
 	chain    *chain
 	timer    *time.Timer // of calls without a deadline of their own; made once
@@ -39,7 +40,7 @@ func (p *calls) get(deadline time.Time, ch *chain) *call {
 }
 
 func (p *calls) put(k *call) {
-	k.reply, k.err, k.chain = nil, nil, nil
+	k.reply, k.err, k.chain, k.handlers = nil, nil, nil, false
 	p.pool.Put(k)
 }
 

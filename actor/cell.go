@@ -199,16 +199,18 @@ func (c *cell) serve(e *envelope) {
 		c.waiting.Store(callers)
 	}
 	reply, err := c.server.HandleCall(&c.ctx, e.Message)
-	if err != nil && errors.Is(err, ErrUnhandled) {
-		err = &MessageError{c.slot.sys.o.Node, c.slot.key, e.Type(), err}
+	unhandled := err != nil && errors.Is(err, ErrUnhandled)
+	if unhandled {
+		err = &MessageError{Node: c.slot.sys.o.Node, Key: c.slot.key, Type: e.Type(), Err: err}
 	}
 	if callers != nil {
 		c.waiting.Store(nil)
 	}
 	if k := c.served(); k != nil {
 		if open := c.slot.sys.o.Open; open != nil && !open() { // A2
-			reply, err = nil, ErrOutcomeUnknown
+			reply, err, unhandled = nil, ErrOutcomeUnknown, true
 		}
+		k.handlers = err != nil && !unhandled
 		k.answer(reply, err)
 	}
 }

@@ -11,8 +11,10 @@ import (
 var (
 	// ErrBusy: the mailbox is full. Nothing was queued.
 	ErrBusy = errors.New("the mailbox is full")
-	// ErrGone: the child is known not to run. Nothing was queued.
-	ErrGone = errors.New("the child does not run")
+	// ErrGone: the child is known not to run; of a call, that there is no such child. Nothing was queued.
+	ErrGone = errors.New("the child is not running")
+	// ErrNotActor: the child is a command, which takes no messages.
+	ErrNotActor = errors.New("the child is a command, not an actor: it takes no messages")
 	// ErrNoNode: no node is known, or can be reached, that has the child. Nothing was queued.
 	ErrNoNode = errors.New("no node with this child can be reached")
 	// ErrStale: the incarnation that a pinned ref means does not run any more.
@@ -29,8 +31,8 @@ var (
 	ErrUnbound = errors.New("the ref belongs to no node: bind it first")
 	// ErrClosed: the node has stopped, or its lease is over: it takes no message and starts nothing.
 	ErrClosed = errors.New("this node runs no actors now")
-	// ErrHere is for routers: the child belongs to the node that asks.
-	ErrHere = errors.New("the child belongs to the node that asks")
+	// ErrHere is for routers: the child runs on the node that asks.
+	ErrHere = errors.New("the child runs on the node that asks")
 )
 
 type timeoutError struct{}
@@ -59,12 +61,31 @@ func (e *PanicError) Error() string {
 	return fmt.Sprintf("%s panicked at %s: %s", e.Key, e.Type, e.Value)
 }
 
+// HandlerError is what a handler returned, for a caller on another node or one that speaks JSON. On the node of the child
+// Unwrap gives the handler's own error; elsewhere its text is all there is.
+type HandlerError struct {
+	Node string
+	Key  Key
+	Type string
+	Text string
+	err  error
+}
+
+func (e *HandlerError) Error() string {
+	return fmt.Sprintf("%s on node %s failed at %s: %s", e.Key, e.Node, e.Type, e.Text)
+}
+
+// Unwrap gives the handler's own error, where it is known.
+func (e *HandlerError) Unwrap() error { return e.err }
+
 // MessageError says why a message could not be taken: its type has no handler, or its value does not fit. The child goes on.
 type MessageError struct {
 	Node string
 	Key  Key
 	Type string
-	Err  error
+	// Answer says that the call was carried out and that it is the answer that could not be taken.
+	Answer bool
+	Err    error
 }
 
 func (e *MessageError) Error() string {

@@ -80,7 +80,7 @@ func Example() {
 	// <nil>
 	// {"Processed":0,"Failed":0}
 	// true [pool-worker]
-	// the child does not run
+	// the child is not running
 }
 
 // echo is a behavior of the plain interface: it takes every message.

@@ -16,7 +16,7 @@ type Incoming struct {
 }
 
 // CallJSON carries out a call that came as JSON, to a child of this node, and answers in JSON. Errors are those of
-// CallMessage.Call.
+// CallMessage.Call; the handler's own is wrapped in a *HandlerError.
 func (s *System) CallJSON(ctx context.Context, to Ref, in Incoming) (json.RawMessage, error) {
 	sl := s.slot(to.Key())
 	deadline, ok := ctx.Deadline()
@@ -26,51 +26,104 @@ func (s *System) CallJSON(ctx context.Context, to Ref, in Incoming) (json.RawMes
 		ctx, cancel = context.WithDeadline(ctx, deadline)
 		defer cancel()
 	}
-	ch := chainOf(in.Chain)
 	for {
-		c := sl.cell.Load()
-		if c == nil {
-			if to.Incarnation() != 0 {
-				return nil, ErrStale
+		d, err := s.Deliver(deadline, to, in)
+		if err == nil {
+			var raw json.RawMessage
+			raw, err = d.Wait(ctx)
+			if !errors.Is(err, errUndelivered) {
+				return raw, err
 			}
-			if err := s.await(ctx, deadline, sl); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		switch {
-		case to.Incarnation() != 0 && c.inc != to.Incarnation():
-			return nil, ErrStale
-		case ch.waits(sl.key, c.inc):
-			return nil, ErrDeadlock
-		}
-		m, err := s.decode(c, in, true)
-		if err != nil {
+		} else if err != ErrGone {
 			return nil, err
 		}
-		v, err := s.ask(ctx, c, deadline, ch, m)
-		switch {
-		case (err == errEnded || err == errUndelivered) && to.Incarnation() != 0:
-			return nil, ErrStale
-		case err == errEnded || err == errUndelivered:
-			sl.cell.CompareAndSwap(c, nil)
-			continue
-		case err != nil:
+		if err := s.await(ctx, deadline, sl); err != nil {
 			return nil, err
 		}
-		raw, err := json.Marshal(v)
-		if err != nil {
-			return nil, &MessageError{s.o.Node, sl.key, in.Type, fmt.Errorf("the answer has no JSON form: %w", err)}
-		}
-		return raw, nil
 	}
 }
+
+// Delivered is a call in the mailbox of a child of this node.
+type Delivered struct {
+	s    *System
+	cell *cell
+	call *call
+	typ  string
+}
+
+// Deliver puts a call that came as JSON into the mailbox of a child of this node, without waiting: so calls and casts that
+// are delivered one after another are taken in that order (S42). A call that is not begun by the deadline (zero = none) is
+// not carried out. ErrGone says that the child does not run here; after any error the call has had no effect.
+func (s *System) Deliver(deadline time.Time, to Ref, in Incoming) (Delivered, error) {
+	none := Delivered{}
+	c := s.slot(to.Key()).cell.Load()
+	ch := chainOf(in.Chain)
+	switch {
+	case to.Incarnation() != 0 && (c == nil || c.inc != to.Incarnation()):
+		return none, ErrStale
+	case c == nil:
+		return none, ErrGone
+	case ch.waits(to.Key(), c.inc):
+		return none, ErrDeadlock
+	}
+	m, err := s.decode(c, in, true)
+	if err != nil {
+		return none, err
+	}
+	k := s.calls.get(deadline, ch)
+	switch err := c.post(envelope{m, k}); {
+	case err == nil:
+		return Delivered{s, c, k, in.Type}, nil
+	case err == ErrBusy:
+		s.busy.Add(1)
+		s.calls.put(k)
+		return none, ErrBusy
+	default: // it has ended
+		s.calls.put(k)
+		c.slot.cell.CompareAndSwap(c, nil)
+		if to.Incarnation() != 0 {
+			return none, ErrStale
+		}
+		return none, ErrGone
+	}
+}
+
+// Wait waits for the answer until ctx ends, and is called once. Errors are those of CallJSON, and one that Undelivered
+// knows.
+func (d Delivered) Wait(ctx context.Context) (json.RawMessage, error) {
+	k := d.call
+	select {
+	case <-k.answered:
+	case <-ctx.Done():
+		if k.abandon() {
+			return nil, ended(ctx.Err())
+		}
+		<-k.answered
+	}
+	v, err, handlers := k.reply, k.err, k.handlers
+	d.s.calls.put(k)
+	node, key := d.s.o.Node, d.cell.slot.key
+	switch {
+	case handlers:
+		return nil, &HandlerError{node, key, d.typ, err.Error(), err}
+	case err != nil:
+		return nil, err
+	}
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return nil, &MessageError{Node: node, Key: key, Type: d.typ, Answer: true, Err: fmt.Errorf("the answer has no JSON form: %w", err)}
+	}
+	return raw, nil
+}
+
+// Undelivered reports whether an error of Delivered.Wait says that the incarnation ended before it took the call: it may
+// be sent again without acting twice.
+func Undelivered(err error) bool { return errors.Is(err, errUndelivered) }
 
 // CastJSON queues a message that came as JSON, for a child of this node. Errors are those of CastMessage.Cast, and a
 // *MessageError for a message that the behavior does not know.
 func (s *System) CastJSON(to Ref, in Incoming) error {
-	sl := s.slot(to.Key())
-	c := sl.cell.Load()
+	c := s.slot(to.Key()).cell.Load()
 	switch {
 	case c == nil && to.Incarnation() != 0, c != nil && to.Incarnation() != 0 && to.Incarnation() != c.inc:
 		return ErrStale
@@ -97,7 +150,7 @@ func (s *System) CastJSON(to Ref, in Incoming) error {
 // decode makes a message as the behavior of a cell wants it.
 func (s *System) decode(c *cell, in Incoming, isCall bool) (Message, error) {
 	wrong := func(err error) (Message, error) {
-		return Message{}, &MessageError{s.o.Node, c.slot.key, in.Type, err}
+		return Message{}, &MessageError{Node: s.o.Node, Key: c.slot.key, Type: in.Type, Err: err}
 	}
 	if why := badName(in.Type); why != "" {
 		return wrong(errors.New("the name of the type is bad: " + why))

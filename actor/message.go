@@ -23,6 +23,18 @@ type Message struct {
 // Type is the name of the message's type.
 func (m Message) Type() string { return m.def.name }
 
+// JSON is the value as it travels to other nodes.
+func (m Message) JSON() (json.RawMessage, error) {
+	if raw, ok := m.Value.(json.RawMessage); ok {
+		return raw, nil
+	}
+	raw, err := json.Marshal(m.Value)
+	if err != nil {
+		return nil, fmt.Errorf("the value of %s has no JSON form: %w", m.def.name, err)
+	}
+	return raw, nil
+}
+
 // definition is what one DefineCall or DefineCast made.
 type definition struct {
 	name   string
@@ -82,9 +94,10 @@ func (t CallMessage[Q, R]) Name() string { return t.def.name }
 
 // Call sends q to the child that to names and waits for the answer, until ctx ends; a ctx without a deadline gets the
 // node's default one. A child that does not run is waited for (S40). A call is carried out at most once (S41): an error
-// is the handler's own, a *PanicError, a *MessageError, or one of ErrTimeout, ErrBusy, ErrNoNode, ErrStale, ErrDeadlock,
-// ErrOutcomeUnknown, ErrClosed and ErrUnbound; only after ErrTimeout, ErrOutcomeUnknown and a *PanicError may it have had
-// an effect.
+// is the handler's own, which from another node comes as a *HandlerError, a *PanicError, a *MessageError, or one of
+// ErrTimeout, ErrBusy, ErrGone, ErrNotActor, ErrNoNode, ErrStale, ErrDeadlock, ErrOutcomeUnknown, ErrClosed and
+// ErrUnbound; only after ErrTimeout, ErrOutcomeUnknown, a *PanicError and a *MessageError about the answer may it have had
+// an effect besides the handler's.
 //
 // Inside a handler, ctx is the handler's Context or made from it: so a call back into a waiting caller is told
 // (ErrDeadlock), and ends when this actor must. A goroutine that a handler leaves behind uses a context of its own.
@@ -101,11 +114,11 @@ func (t CallMessage[Q, R]) Call(ctx context.Context, to Ref, q Q) (R, error) {
 			if r, here, err := callAway[R](ctx, s, sl, to.Incarnation(), from, m); !here {
 				return r, err
 			}
-			continue
+			continue // it runs here
 		}
 		r, ok := v.(R)
 		if err == nil && !ok && v != nil {
-			err = &MessageError{s.o.Node, sl.key, t.def.name, fmt.Errorf("the answer is a %T, and the caller expects %s", v, reflect.TypeFor[R]())}
+			err = &MessageError{Node: s.o.Node, Key: sl.key, Type: t.def.name, Answer: true, Err: fmt.Errorf("the answer is a %T, and the caller expects %s", v, reflect.TypeFor[R]())}
 		}
 		return r, err
 	}
@@ -121,8 +134,8 @@ func DefineCast[Q any](name string) CastMessage[Q] { return CastMessage[Q]{defin
 func (t CastMessage[Q]) Name() string { return t.def.name }
 
 // Cast queues q for the child that to names. Nil says that it is queued, on this node or towards the child's; messages of
-// one goroutine to one incarnation arrive in order (S42). Errors: ErrBusy, ErrGone, ErrNoNode, ErrStale, ErrClosed,
-// ErrUnbound. It does not wait.
+// one goroutine to one incarnation arrive in order (S42). Errors: ErrBusy, ErrGone, ErrNotActor, ErrNoNode, ErrStale,
+// ErrClosed, ErrUnbound. It does not wait, but for the leader's word when this node does not know the child to run.
 func (t CastMessage[Q]) Cast(ctx context.Context, to Ref, q Q) error {
 	s, sl, _, err := resolve(ctx, to)
 	if err != nil {

@@ -144,54 +144,73 @@ func (k *call) arm(d time.Duration) {
 
 // ended says why a caller's context ended a call.
 func ended(err error) error {
-	if errors.Is(err, context.DeadlineExceeded) {
+	if errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, ErrTimeout) {
 		return ErrTimeout
 	}
 	return err
 }
 
-// callAway has the router carry a call; when it says that the child belongs to this node, it waits until it runs here, and
-// here is true.
+// callAway has the router carry a call; here says that the child runs on this node by now.
 func callAway[R any](ctx context.Context, s *System, sl *slot, inc Incarnation, from *cell, m Message) (r R, here bool, err error) {
-	deadline, has := ctx.Deadline()
-	if !has && s.o.CallTimeout > 0 {
-		deadline = time.Now().Add(s.o.CallTimeout)
+	if _, has := ctx.Deadline(); !has && s.o.CallTimeout > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, deadline)
+		ctx, cancel = context.WithTimeout(ctx, s.o.CallTimeout)
 		defer cancel()
 	}
 	err = s.o.Router.Call(ctx, sl.ref(inc), m, from.chain().hops(), &r)
-	switch {
-	case !errors.Is(err, ErrHere):
-		return r, false, ended(err)
-	case inc != 0:
-		return r, false, ErrStale
+	if errors.Is(err, ErrHere) {
+		return r, true, nil
 	}
-	err = s.await(ctx, deadline, sl)
-	return r, err == nil, err
+	return r, false, ended(err)
+}
+
+// wake is a channel that is closed once a slot has a cell, and how many wait for that.
+type wake struct {
+	ch      chan struct{}
+	waiting int
+}
+
+// Woken gives a channel that is closed once a child runs on this node, which may be at once, or once the System is closed,
+// when it also fails. release is to be called when nobody waits any more.
+func (s *System) Woken(to Ref) (woken <-chan struct{}, release func(), err error) {
+	return s.woken(s.slot(to.Key()))
+}
+
+func (s *System) woken(sl *slot) (<-chan struct{}, func(), error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return closedChannel, func() {}, ErrClosed
+	case sl.cell.Load() != nil:
+		return closedChannel, func() {}, nil
+	case s.known(sl.key) != sl:
+		return closedChannel, func() {}, ErrGone
+	}
+	w := s.wakes[sl]
+	if w == nil {
+		w = &wake{ch: make(chan struct{})}
+		s.wakes[sl] = w
+	}
+	w.waiting++
+	return w.ch, func() { s.unwake(sl, w) }, nil
+}
+
+func (s *System) unwake(sl *slot, w *wake) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if w.waiting--; w.waiting == 0 && s.wakes[sl] == w {
+		delete(s.wakes, sl)
+	}
 }
 
 // await waits until a child runs here (S40).
 func (s *System) await(ctx context.Context, deadline time.Time, sl *slot) error {
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
-		return ErrClosed
+	woken, release, err := s.woken(sl)
+	if err != nil {
+		return err
 	}
-	if sl.cell.Load() != nil {
-		s.mu.Unlock()
-		return nil
-	}
-	if s.known(sl.key) != sl {
-		s.mu.Unlock()
-		return ErrGone
-	}
-	ch := s.wakes[sl]
-	if ch == nil {
-		ch = make(chan struct{})
-		s.wakes[sl] = ch
-	}
-	s.mu.Unlock()
+	defer release()
 	var late <-chan time.Time
 	if !deadline.IsZero() {
 		t := time.NewTimer(time.Until(deadline))
@@ -199,7 +218,7 @@ func (s *System) await(ctx context.Context, deadline time.Time, sl *slot) error 
 		late = t.C
 	}
 	select {
-	case <-ch:
+	case <-woken:
 		return nil
 	case <-ctx.Done():
 		return ended(ctx.Err())

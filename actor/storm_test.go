@@ -83,6 +83,7 @@ func TestRule_S41_StormOfRestarts(t *testing.T) {
 
 // here is a router that knows one child elsewhere, and that all others belong to this node.
 type here struct {
+	r    *rig
 	mu   sync.Mutex // guards casts and chain
 	cast []any
 	hops []actor.Hop
@@ -98,9 +99,19 @@ func (h *here) Cast(_ context.Context, to actor.Ref, m actor.Message) error {
 	return nil
 }
 
-func (h *here) Call(_ context.Context, to actor.Ref, m actor.Message, chain []actor.Hop, reply any) error {
+func (h *here) Call(ctx context.Context, to actor.Ref, m actor.Message, chain []actor.Hop, reply any) error {
 	if to.Key() != key("far") {
-		return actor.ErrHere
+		woken, release, err := h.r.s.Woken(to)
+		if err != nil {
+			return err
+		}
+		defer release()
+		select {
+		case <-woken:
+			return actor.ErrHere
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -112,6 +123,7 @@ func (h *here) Call(_ context.Context, to actor.Ref, m actor.Message, chain []ac
 func TestARouterCarriesWhatIsNotHere(t *testing.T) {
 	h := &here{}
 	r := newRig(t, func(o *actor.Options) { o.Router = h })
+	h.r = r
 	far, near := r.s.Ref("s", "far"), r.s.Ref("s", "near")
 	wantErr(t, note.Cast(t.Context(), far, 3), nil)
 	want(t, "cast", len(h.cast), 1)

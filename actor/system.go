@@ -47,11 +47,11 @@ const HangAfter = time.Second
 // Router carries messages to children elsewhere. Order from one goroutine to one incarnation is to be kept (S42), a call
 // carried out at most once (S41).
 type Router interface {
-	// Cast queues a message towards the child's node: nil, ErrBusy, ErrGone, ErrNoNode, ErrStale, or ErrHere.
+	// Cast queues a message towards the child's node: nil, ErrBusy, ErrGone, ErrNoNode, ErrStale, ErrNotActor, or ErrHere.
 	Cast(ctx context.Context, to Ref, m Message) error
 	// Call sends a message and decodes the answer into reply, a pointer, until ctx ends; it waits for a child that does not
-	// run (S40). ErrHere = the child belongs to this node: then the call waits for it here. Chain is who waits for the caller,
-	// nearest first, the caller itself included; the callee's node is to give it to Receive.
+	// run (S40). ErrHere = the child runs on this node now, which System.Woken tells: the call is to go to it. Chain is who
+	// waits for the caller, nearest first, the caller itself included; the callee's node is to give it to Deliver.
 	Call(ctx context.Context, to Ref, m Message, chain []Hop, reply any) error
 }
 
@@ -90,7 +90,7 @@ type System struct {
 	mu     sync.RWMutex               // guards what follows
 	cells  map[Key]*cell              // those that are not over
 	loose  map[Key]weak.Pointer[slot] // that refs know and no cell has
-	wakes  map[*slot]chan struct{}    // closed when the slot gets a cell
+	wakes  map[*slot]*wake            // of slots that have no cell, and for whose next one somebody waits
 	boxes  map[string]*Mailbox
 	closed bool
 	empty  chan struct{} // closed when closed and no cell is left
@@ -111,7 +111,7 @@ func NewSystem(o Options) *System {
 	if o.CallTimeout == 0 {
 		o.CallTimeout = DefaultCallTimeout
 	}
-	return &System{o: o, cells: map[Key]*cell{}, loose: map[Key]weak.Pointer[slot]{}, wakes: map[*slot]chan struct{}{},
+	return &System{o: o, cells: map[Key]*cell{}, loose: map[Key]weak.Pointer[slot]{}, wakes: map[*slot]*wake{},
 		boxes: map[string]*Mailbox{}, empty: make(chan struct{})}
 }
 
@@ -212,8 +212,8 @@ func (s *System) Close() {
 	s.mu.Lock()
 	if !s.closed {
 		s.closed = true
-		for _, ch := range s.wakes {
-			close(ch)
+		for _, w := range s.wakes {
+			close(w.ch)
 		}
 		clear(s.wakes)
 		if len(s.cells) == 0 {
@@ -224,6 +224,9 @@ func (s *System) Close() {
 	s.KillAll("its node stops")
 	<-s.empty
 }
+
+// Open reports whether actors may run now (A2): an answer must not leave the node once they may not.
+func (s *System) Open() bool { return s.o.Open == nil || s.o.Open() }
 
 // Stats returns the counters.
 func (s *System) Stats() Stats {
@@ -307,8 +310,8 @@ func (s *System) publish(c *cell) {
 	c.mu.Lock()
 	if c.is(running) { // otherwise it was stopped meanwhile, and is not to be found any more
 		c.slot.cell.Store(c)
-		if ch := s.wakes[c.slot]; ch != nil {
-			close(ch)
+		if w := s.wakes[c.slot]; w != nil {
+			close(w.ch)
 			delete(s.wakes, c.slot)
 		}
 	}

@@ -27,9 +27,10 @@ const (
 type class uint8
 
 const (
-	classRaft class = 1
-	classSync class = 2
-	classCall class = 3
+	classRaft    class = 1
+	classSync    class = 2
+	classCall    class = 3
+	classMessage class = 4
 )
 
 func (c class) String() string {
@@ -40,6 +41,8 @@ func (c class) String() string {
 		return "sync"
 	case classCall:
 		return "call"
+	case classMessage:
+		return "message"
 	}
 	return fmt.Sprintf("class %d", uint8(c))
 }
@@ -121,7 +124,7 @@ func (p *Port) welcome(c *conn) (greeting, bool) {
 	if err == nil {
 		err = lenient.Unmarshal(b, &g)
 	}
-	if err == nil && (!validNode(g.From) || g.Class < classRaft || g.Class > classCall) {
+	if err == nil && (!validNode(g.From) || g.Class < classRaft || g.Class > classMessage) {
 		err = fmt.Errorf("it calls itself %.80q and wants %v", g.From, g.Class)
 	}
 	if err != nil {
@@ -189,6 +192,8 @@ func (p *Port) serves(c class) bool {
 		return p.raft != nil
 	case classSync:
 		return p.onSync != nil && p.leader != nil
+	case classMessage:
+		return p.onMessages != nil
 	}
 	return true
 }

@@ -78,6 +78,7 @@ type Port struct {
 	cluster    string
 	leader     func() (sup.NodeName, string, bool)
 	onSync     func(*SyncConn)
+	onMessages func(*MessageConn)
 	methods    map[string]Handler
 	raft       raftSink
 	callers    map[target]*caller
@@ -233,6 +234,14 @@ func (p *Port) OnSync(f func(*SyncConn)) {
 	p.onSync = f
 }
 
+// OnMessages gives the port the function that serves the message streams of other nodes, each on a goroutine of the port; a
+// stream is closed when f returns. f must return soon after its stream is closed: Close waits for it.
+func (p *Port) OnMessages(f func(*MessageConn)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.onMessages = f
+}
+
 // Handle gives the port the handler of a method. It must return soon after its ctx ends: Close waits for it.
 func (p *Port) Handle(method string, h Handler) {
 	p.mu.Lock()
@@ -355,6 +364,13 @@ func (p *Port) serve(c *conn) {
 		s.finish()
 	case classCall:
 		p.serveCalls(c, g.From)
+	case classMessage:
+		p.mu.Lock()
+		f := p.onMessages
+		p.mu.Unlock()
+		m := &MessageConn{newFramed(c), g.From}
+		f(m)
+		m.Close()
 	}
 }
 

@@ -219,9 +219,10 @@ func (r router) Cast(_ context.Context, to actor.Ref, m actor.Message) error {
 	return nil
 }
 
-func (r router) Call(_ context.Context, to actor.Ref, m actor.Message, _ []actor.Hop, reply any) error {
-	if to.Key() == r.a.ref.Key() {
-		return actor.ErrHere
+func (r router) Call(ctx context.Context, to actor.Ref, m actor.Message, _ []actor.Hop, reply any) error {
+	if to.Key() == r.a.ref.Key() { // it has ended, and nothing starts it again
+		<-ctx.Done()
+		return ctx.Err()
 	}
 	s := Sent{To: to, Type: m.Type(), Value: m.Value, Call: true}
 	r.a.mu.Lock()

@@ -25,7 +25,7 @@ var rooms = [][]string{
 	{"admin"},
 	{"node"},
 	{"node/agent/guardian", "node/agent/behaviors"},
-	{"node/leader", "node/agent"},
+	{"node/leader", "node/agent", "node/courier"},
 	{"node/identity"},
 	{"node/store", "node/clock"},
 	{"rpc"},
