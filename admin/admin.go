@@ -63,6 +63,7 @@ func newAPI(n Node, o Options) (*api, *gate, error) {
 	a.nodeRoutes()
 	a.supervisorRoutes()
 	a.childRoutes()
+	a.messageRoutes()
 	a.eventRoutes()
 	a.describeRest()
 	document, err := a.document()

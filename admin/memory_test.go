@@ -12,6 +12,7 @@ import (
 	"github.com/fxamacker/cbor/v2"
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/supnode/supnode/actor"
 	"github.com/supnode/supnode/fsm"
 	"github.com/supnode/supnode/node"
 	sup "github.com/supnode/supnode/supervisor"
@@ -31,6 +32,7 @@ type memory struct {
 	moved   chan struct{} // closed at the next entry
 	hanging bool          // children do not finish starting
 	seen    []string      // idempotency keys
+	waited  time.Duration // the timeout of the last call
 }
 
 const started = int64(1_700_000_000e9)
@@ -248,6 +250,22 @@ func (m *memory) await(ctx context.Context, q node.Query) error {
 			return err
 		}
 	}
+}
+
+// CallChild answers every call with its value; a cast to a child that is not there is refused, all others are taken.
+func (m *memory) CallChild(ctx context.Context, k sup.Key, in actor.Incoming, timeout time.Duration) (json.RawMessage, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.waited = timeout
+	if m.state.Child(k) == nil {
+		return nil, m.state.NoChild(k)
+	}
+	return in.Value, m.refuse
+}
+
+func (m *memory) CastChild(ctx context.Context, k sup.Key, in actor.Incoming) error {
+	_, err := m.CallChild(ctx, k, in, 0)
+	return err
 }
 
 func (m *memory) Status() node.Status {

@@ -2,8 +2,11 @@ package admin
 
 import (
 	"context"
+	"encoding/json"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/supnode/supnode/actor"
 	"github.com/supnode/supnode/fsm"
 	"github.com/supnode/supnode/node"
 	sup "github.com/supnode/supnode/supervisor"
@@ -16,6 +19,9 @@ type Node interface {
 	Do(ctx context.Context, cmd fsm.Command, key string) (fsm.Outcome, error)
 	DoCommitted(ctx context.Context, cmd fsm.Command, key string) (fsm.Outcome, error)
 	Read(ctx context.Context, q node.Query) (node.Answer, error)
+	// CallChild and CastChild send messages to actors, wherever they run.
+	CallChild(ctx context.Context, k sup.Key, in actor.Incoming, timeout time.Duration) (json.RawMessage, error)
+	CastChild(ctx context.Context, k sup.Key, in actor.Incoming) error
 	Status() node.Status
 	Ready() node.Ready
 	// Metrics are the node's own; this package adds those of its requests.

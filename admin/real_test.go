@@ -17,7 +17,7 @@ import (
 )
 
 // startReal starts the first running nodes of a cluster of servers, at free ports.
-func startReal(t *testing.T, servers, running int) (*face, []*node.Node) {
+func startReal(t *testing.T, servers, running int, change ...func(*node.Config)) (*face, []*node.Node) {
 	t.Helper()
 	var list []node.Server
 	for i := range servers {
@@ -35,11 +35,15 @@ func startReal(t *testing.T, servers, running int) (*face, []*node.Node) {
 		go func() {
 			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 			defer cancel()
-			n, err := node.Start(ctx, node.Config{
+			cfg := node.Config{
 				Name: s.Name, DataDir: filepath.Join(dir, string(s.Name)), Servers: list, Version: "test",
 				RPC:  node.RPCConfig{Listen: s.Addr},
 				Exec: node.ExecConfig{Enabled: true, Allow: []string{"/bin/*", "/usr/bin/*"}},
-			})
+			}
+			for _, f := range change {
+				f(&cfg)
+			}
+			n, err := node.Start(ctx, cfg)
 			nodes[i] = n
 			errs <- err
 		}()

@@ -37,8 +37,9 @@ func (c *command) children() *cobra.Command {
 		},
 	}
 	list, start := c.listChildren(), c.startChild()
-	c.asks(list, show, start, terminate, restart)
-	return group("children", "Start, stop and look at children", list, show, start, terminate, restart)
+	call, cast := c.callChild(), c.castToChild()
+	c.asks(list, show, start, terminate, restart, call, cast)
+	return group("children", "Start, stop, ask and look at children", list, show, start, terminate, restart, call, cast)
 }
 
 func childPath(sup, child string) []string {

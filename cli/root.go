@@ -58,7 +58,9 @@ func (c *command) asks(cmds ...*cobra.Command) {
 		cmd.Flags().StringSliceVar(&c.addrs, "addr", nil, "nodes to ask, tried in turn (env SUPNODE_ADDR, default "+DefaultAddr+")")
 		cmd.Flags().StringVar(&c.token, "token", "", "bearer token (env SUPNODE_TOKEN)")
 		cmd.Flags().StringVarP(&c.output, "output", "o", "table", "table or json")
-		cmd.Flags().DurationVar(&c.timeout, "timeout", 0, "how long to wait for a leader (default 10s)")
+		if cmd.Flags().Lookup("timeout") == nil { // a call has its own
+			cmd.Flags().DurationVar(&c.timeout, "timeout", 0, "how long to wait for a leader (default 10s)")
+		}
 		_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json"}, cobra.ShellCompDirectiveNoFileComp))
 	}
 }

@@ -22,6 +22,19 @@ func childNotFound(k sup.Key) *sup.Problem {
 	}
 }
 
+// NoChild is the refusal of whatever is asked of a child that there is not, or of one of a supervisor that there is not or
+// that has stopped (S45).
+func (s *State) NoChild(k sup.Key) *sup.Problem {
+	h := s.Supervisor(k.Supervisor)
+	switch {
+	case h == nil:
+		return supervisorNotFound(k.Supervisor)
+	case h.Status == sup.StatusStopped:
+		return supervisorStopped(h)
+	}
+	return childNotFound(k)
+}
+
 // terminated is for those who wait for a child that somebody terminates.
 func terminated(k sup.Key) *sup.Problem {
 	return &sup.Problem{

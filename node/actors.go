@@ -12,10 +12,13 @@ func (n *Node) useBehaviors() {
 	if registry == nil {
 		registry = actor.NewRegistry()
 	}
+	n.newCourier()
 	r := behaviors.Start(behaviors.Config{
-		Node: n.cfg.Name, Registry: registry, Clock: n.clock, Logger: n.log.Named("actors"),
+		Node: n.cfg.Name, Registry: registry, Clock: n.clock, Router: n.courier, Logger: n.log.Named("actors"),
 	}, n.agent.Sink)
 	n.actors = r.System()
+	n.courier.Use(n.actors)
+	n.port.OnMessages(n.courier.Serve)
 	n.agent.Use(r, registry.Names()...)
 }
 

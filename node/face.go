@@ -17,6 +17,7 @@ const (
 	QueryChildren    QueryKind = "children"
 	QueryChild       QueryKind = "child"
 	QueryCount       QueryKind = "count"
+	QueryPlace       QueryKind = "place"
 	QueryNodes       QueryKind = "nodes"
 	QueryNode        QueryKind = "node"
 	QueryEvents      QueryKind = "events"
@@ -49,6 +50,7 @@ type Answer struct {
 	Next        string          `json:"next,omitempty"`        // of QueryChildren; empty = no more
 	Child       *sup.ChildInfo  `json:"child,omitempty"`       // of QueryChild
 	Count       *sup.Counts     `json:"count,omitempty"`       // of QueryCount
+	Place       *Place          `json:"place,omitempty"`       // of QueryPlace
 	Nodes       []sup.NodeInfo  `json:"nodes,omitempty"`       // of QueryNodes
 	Node        *sup.NodeInfo   `json:"node,omitempty"`        // of QueryNode
 	Moves       []sup.Move      `json:"moves,omitempty"`       // of QueryRebalance

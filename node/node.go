@@ -15,6 +15,7 @@ import (
 	"github.com/supnode/supnode/node/agent"
 	"github.com/supnode/supnode/node/agent/guardian"
 	"github.com/supnode/supnode/node/clock"
+	"github.com/supnode/supnode/node/courier"
 	"github.com/supnode/supnode/node/identity"
 	"github.com/supnode/supnode/node/store"
 	"github.com/supnode/supnode/rpc"
@@ -23,16 +24,17 @@ import (
 
 // Node is one running member of a cluster: a server (Raft voter) or an agent. Every node runs children and answers requests.
 type Node struct {
-	cfg    Config
-	log    hclog.Logger
-	clock  *clock.BootClock
-	id     *identity.Identity
-	guard  *guardian.Lock // until the guardian has it
-	port   *rpc.Port
-	agent  *agent.Driver
-	actors *actor.System
-	exec   *guardian.Runner // nil where exec is not enabled
-	logs   *guardian.Logs   // of its commands
+	cfg     Config
+	log     hclog.Logger
+	clock   *clock.BootClock
+	id      *identity.Identity
+	guard   *guardian.Lock // until the guardian has it
+	port    *rpc.Port
+	agent   *agent.Driver
+	actors  *actor.System
+	courier *courier.Courier
+	exec    *guardian.Runner // nil where exec is not enabled
+	logs    *guardian.Logs   // of its commands
 
 	// Of a server; nil on a plain agent.
 	fsm    *fsm.FSM
@@ -111,6 +113,9 @@ func Start(ctx context.Context, cfg Config) (_ *Node, err error) {
 		n.tasks.Go(func() { n.followLeadership(run) })
 		n.tasks.Go(func() { n.measure(run) })
 	}
+	if cfg.voter() {
+		n.tasks.Go(func() { n.dropLost(run) })
+	}
 	n.tasks.Go(func() { n.runAgent(run) })
 	n.tasks.Go(func() { n.startManifests(run) })
 	n.tasks.Go(func() { n.learnCluster(run) })
@@ -181,6 +186,9 @@ func (n *Node) release() {
 	n.stop()
 	if n.agent != nil {
 		n.agent.Close()
+	}
+	if n.courier != nil {
+		n.courier.Close()
 	}
 	if n.raft != nil {
 		n.stopRaft()

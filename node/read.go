@@ -108,6 +108,10 @@ func (n *Node) query(s *fsm.State, q Query, leader sup.NodeName) (a Answer, err 
 			a.Supervisors = append(a.Supervisors, n.uptime(info))
 		}
 		return a, nil
+	case QueryPlace:
+		p, err := place(s, sup.Key{Supervisor: q.Supervisor, Child: q.Child})
+		a.Place = &p
+		return a, err
 	case QuerySupervisor, QueryChildren, QueryChild, QueryCount:
 		info, ok := s.Info(q.Supervisor)
 		if !ok {

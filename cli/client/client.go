@@ -70,6 +70,7 @@ type Request struct {
 	Query  url.Values
 	Body   []byte // JSON; nil = none
 	Key    string // idempotency key of a write; empty = the client makes one
+	Once   bool   // it acts each time it is taken: the next node is asked only when it did not reach the one before
 }
 
 // Answer is a node's answer.
@@ -90,13 +91,13 @@ func (a Answer) Into(v any) error {
 // Do asks one node after the other until one gives an answer that counts: neither an unreachable node nor one without a
 // leader does. A refusal is a *Problem.
 func (c *Client) Do(ctx context.Context, r Request) (Answer, error) {
-	if r.Method != http.MethodGet && r.Key == "" {
+	if r.Method != http.MethodGet && r.Key == "" && !r.Once {
 		r.Key = rand.Text()
 	}
 	var failed []error
 	for _, addr := range c.addrs {
 		ans, err := c.ask(ctx, addr, r)
-		if err == nil || !Passing(err) || ctx.Err() != nil {
+		if err == nil || !Passing(err) || ctx.Err() != nil || (r.Once && !unsent(err)) {
 			return ans, err
 		}
 		failed = append(failed, err)
@@ -121,6 +122,13 @@ func (c *Client) Get(ctx context.Context, v any, query url.Values, path ...strin
 		return err
 	}
 	return ans.Into(v)
+}
+
+// unsent reports whether an error says that nothing was carried out: no connection was made, or there was no leader.
+func unsent(err error) bool {
+	var dial *net.OpError
+	var p *Problem
+	return (errors.As(err, &dial) && dial.Op == "dial") || (errors.As(err, &p) && p.Code == "no_leader")
 }
 
 // Passing reports whether another node, or the same one later, may do better: it could not be reached, had no leader, or

@@ -127,3 +127,39 @@ func TestAddressesAreChecked(t *testing.T) {
 		}
 	}
 }
+
+// What acts each time it is taken goes to the next node only when it did not reach the one before.
+func TestACallIsNotRepeated(t *testing.T) {
+	taken := 0
+	broken := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		taken++
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		conn.Close()
+	}))
+	defer broken.Close()
+	lonely, _ := answering(t, 503, noLeader)
+	good, asked := answering(t, 200, `{"reply": 1}`)
+	for _, first := range []string{dead(t), lonely.URL} {
+		c, err := New([]string{first, good.URL}, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ans, err := c.Do(context.Background(), Request{Method: http.MethodPost, Body: []byte("{}"), Once: true})
+		c.Close()
+		if err != nil || string(ans.Body) != `{"reply": 1}` || (*asked)[len(*asked)-1].Header.Get("Idempotency-Key") != "" {
+			t.Errorf("%s: %s %v", first, ans.Body, err)
+		}
+	}
+	c, err := New([]string{broken.URL, good.URL}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Do(context.Background(), Request{Method: http.MethodPost, Body: []byte("{}"), Once: true}); err == nil || taken != 1 || len(*asked) != 2 {
+		t.Errorf("%v; the first took it %d times, the second %d times", err, taken, len(*asked)-2)
+	}
+}

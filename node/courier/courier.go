@@ -28,7 +28,7 @@ const (
 	MaxServed = 16 << 10
 )
 
-// askTimeout bounds the question whether a child runs, which a cast may have to ask.
+// askTimeout bounds the question whether a child runs, which a cast may have to ask, where its context has no deadline.
 const askTimeout = time.Second
 
 // retryEvery is the pause before a node that was not reached is tried again.
@@ -156,6 +156,9 @@ func (c *Courier) cast(ctx context.Context, to actor.Ref, typ string, value json
 	if !known || at.Node == c.node {
 		var err error
 		if at, err = c.ask(ctx, to, 0); err != nil {
+			if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+				err = fmt.Errorf("%w: %w", actor.ErrNoNode, err)
+			}
 			return err
 		}
 	}
@@ -268,8 +271,11 @@ func (c *Courier) find(ctx context.Context, to actor.Ref, not actor.Incarnation)
 
 // ask asks where a pinned incarnation, or one of a child that a cast is for, runs.
 func (c *Courier) ask(ctx context.Context, to actor.Ref, not actor.Incarnation) (Place, error) {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
+	if _, bounded := ctx.Deadline(); !bounded {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, askTimeout)
+		defer cancel()
+	}
 	at, err := c.dir.Ask(ctx, to.Key())
 	if err == nil && (at.Incarnation <= not || at.Node == c.node) {
 		err = actor.ErrGone // it does not run there, whatever is not known yet
