@@ -366,3 +366,86 @@ func TestRule_S41_TheOutcomeOfACallToALostNodeIsUnknown(t *testing.T) {
 		t.Errorf("afterwards: %s %v", at, err)
 	}
 }
+
+// Whatever befalls the nodes of its child, a call has its effect at most once, and exactly once when it was answered.
+func TestRule_S41_NoCallIsCarriedOutTwice(t *testing.T) {
+	o := newOffice()
+	c := o.cluster(t, 3, 1)
+	c.start("n1", "n2", "n3", "a1")
+	c.ready()
+	ctx := bounded(t, 90*time.Second)
+	start := startSupervisor(deskOn("w", ""), deskOn("v", ""))
+	start.StartSupervisor.Spec.Intensity.MaxRestarts = 1000
+	for i := range start.StartSupervisor.Spec.Children { // at home on the agent as long as there is one
+		start.StartSupervisor.Spec.Children[i].Selector = &sup.Selector{Kind: sup.SelectNode, Node: "a1", Fallback: sup.SelectLeastLoaded}
+	}
+	if _, err := c.nodes["n1"].Do(ctx, start, ""); err != nil {
+		t.Fatal(err)
+	}
+	type outcome struct {
+		id  string
+		err error
+	}
+	var mu sync.Mutex // guards all
+	var all []outcome
+	over := make(chan struct{})
+	var callers sync.WaitGroup
+	for i := range 6 {
+		n, child := c.nodes[sup.NodeName(fmt.Sprintf("n%d", i%3+1))], sup.ChildID([]string{"v", "w"}[i%2])
+		callers.Go(func() {
+			for k := 0; ; k++ {
+				select {
+				case <-over:
+					return
+				default:
+				}
+				id := fmt.Sprintf("%d/%d", i, k)
+				call, cancel := context.WithTimeout(ctx, 5*time.Second)
+				_, err := deskEffect.Call(call, n.Ref("pool", child), id)
+				cancel()
+				mu.Lock()
+				all = append(all, outcome{id, err})
+				mu.Unlock()
+			}
+		})
+	}
+	enough := func(n int) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(all) >= n
+	}
+	for round := range 3 {
+		eventually(t, "calls", func() bool { return enough(200 * (round + 1)) })
+		c.stop("a1")
+		eventually(t, "the children elsewhere", func() bool { return c.child("w").Node != "a1" && c.child("w").Status == sup.StatusRunning })
+		c.start("a1")
+		eventually(t, "its lease", func() bool { return c.nodes["a1"].Ready().Ready })
+		for _, id := range []string{"v", "w"} { // back home
+			if _, err := c.nodes["n1"].Do(ctx, fsm.Command{RestartChild: &fsm.RestartChild{Key: inPool(id)}}, ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	close(over)
+	callers.Wait()
+	answered, unknown := 0, 0
+	for _, out := range all {
+		n := o.count(out.id)
+		switch {
+		case n > 1:
+			t.Errorf("%s was carried out %d times", out.id, n)
+		case out.err == nil && n != 1:
+			t.Errorf("%s was answered and carried out %d times", out.id, n)
+		case out.err == nil:
+			answered++
+		case errors.Is(out.err, actor.ErrOutcomeUnknown) || errors.Is(out.err, actor.ErrTimeout):
+			unknown++
+		default:
+			t.Errorf("%s: %v", out.id, out.err)
+		}
+	}
+	t.Logf("%d answered, %d with an unknown outcome", answered, unknown)
+	if answered < 200 {
+		t.Error("hardly a call was answered")
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/raft"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/supnode/supnode/actor"
 	"github.com/supnode/supnode/fsm"
 	"github.com/supnode/supnode/node/leader"
 	sup "github.com/supnode/supnode/supervisor"
@@ -186,6 +187,15 @@ var (
 	descCommands  = describe("guardian_commands", "Commands that have not ended.")
 	descLogs      = describe("exec_logs_blocked", "Logs of running commands that cannot be written now.")
 	descLost      = describe("exec_log_lost_bytes_total", "Output of commands that could not be written to their logs, since the start.")
+	descActors    = describe("actors", "Incarnations of Go behaviors on this node.")
+	descHanging   = describe("actors_hanging", "Go behaviors that were to be gone for a second and whose code has not returned; nothing replaces them meanwhile.")
+	descBusy      = describe("messages_refused_total", "Messages to actors of this node that met a full mailbox.")
+	descSent      = describe("messages_sent_total", "Messages to actors on other nodes.")
+	descReceived  = describe("messages_received_total", "Messages from other nodes to actors on this one.")
+	descLostCasts = describe("messages_lost_total", "Casts that were queued and that no handler saw, here or on the way to or from another node.")
+	descUnhandled = describe("messages_unhandled_total", "Casts to actors of this node whose behavior has no handler for them.")
+	descCalls     = describe("calls", "Calls that have no answer yet: of this node to other nodes (out), of other nodes to this one (in).", "direction")
+	descOutbox    = describe("messages_queued", "Messages that wait to be sent to other nodes.")
 	descQueue     = describe("queue_length", "What waits: for the leader's machine (inputs), for the log (entries), for its commit (in_flight), for a node (wanting), for Raft to apply (raft_apply), requests for their outcome (requests), clients for events (watchers).", "queue")
 )
 
@@ -226,6 +236,7 @@ func (l look) Collect(to chan<- prometheus.Metric) {
 		gauge(descLogs, float64(logs.Blocked))
 		to <- prometheus.MustNewConstMetric(descLost, prometheus.CounterValue, float64(logs.Lost))
 	}
+	l.actors(to, gauge)
 	if n.raft == nil {
 		return
 	}
@@ -233,6 +244,19 @@ func (l look) Collect(to chan<- prometheus.Metric) {
 	gauge(descCommit, float64(s.CommitIndex))
 	gauge(descApplied, float64(s.AppliedIndex))
 	l.replica(gauge)
+}
+
+// actors are the Go behaviors that run here, and their messages.
+func (l look) actors(to chan<- prometheus.Metric, gauge func(*prometheus.Desc, float64, ...string)) {
+	s, m := l.n.actors.Stats(), l.n.courier.Stats()
+	gauge(descActors, float64(s.Actors))
+	gauge(descHanging, float64(len(l.n.actors.Hanging(actor.HangAfter))))
+	for d, v := range map[*prometheus.Desc]uint64{descBusy: s.Busy, descSent: m.Sent, descReceived: m.Received, descLostCasts: s.Lost + m.Lost, descUnhandled: s.Unhandled} {
+		to <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v))
+	}
+	gauge(descCalls, float64(m.Calls), "out")
+	gauge(descCalls, float64(m.Served), "in")
+	gauge(descOutbox, float64(m.Queued))
 }
 
 // replica is what this server's replica and its queues hold.

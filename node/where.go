@@ -197,6 +197,7 @@ func (w *whereabouts) Find(ctx context.Context, k actor.Key, not actor.Incarnati
 		case <-woken:
 			return courier.Place{}, false, nil
 		case <-ctx.Done():
+			w.n.fsm.View(func(s *fsm.State) { p, _ = place(s, supKey(k)) }) // not every change is an event
 			return courier.Place{}, false, waited(ctx, p)
 		case <-w.n.closing:
 			return courier.Place{}, false, actor.ErrClosed
