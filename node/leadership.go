@@ -191,7 +191,7 @@ func (n *Node) transfer(ctx context.Context) error {
 // transferTo hands leadership to one server.
 func (n *Node) transferTo(ctx context.Context, to sup.NodeName) error {
 	return n.transferBy(ctx, func() raft.Future {
-		return n.raft.LeadershipTransferToServer(raft.ServerID(to), raft.ServerAddress(n.cfg.addrOf(to)))
+		return n.raft.LeadershipTransferToServer(raft.ServerID(to), raft.ServerAddress(to))
 	})
 }
 

@@ -11,12 +11,13 @@ import (
 // takes alone, and all together take no longer. What runs inside supnode stops and starts at once: a whole entry of it moves
 // together.
 const (
-	MaxCommandMoves = 8
+	MaxCommandMoves = 4
 	MaxMoves        = MaxCommands - 1 // and the Leave that they follow
 )
 
-// moveTurn is how long a move keeps its place: one that takes longer keeps no core busy, and lets the next begin.
-const moveTurn = 10e9
+// moveTurn is how long a move keeps its place: one that takes longer waits for something, a child that is slow to stop for
+// instance, keeps no core busy meanwhile, and lets the next begin.
+const moveTurn = 200e6
 
 // moves is the work of moving children off draining nodes, and to where a Rebalance wants them. It is level-triggered: what
 // is to be done is in the state, and another leader goes on with it; this only bounds how much is under way.

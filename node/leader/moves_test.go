@@ -118,7 +118,7 @@ func TestDrainTheNextMoveBeginsWithTheEntryThatSaysTheLastOneRuns(t *testing.T) 
 	w.drain("n2", false)
 	w.ends("n2", 3)
 	w.settle()
-	w.want(w.stopping("n2") == 5, "three are on their way: %d", w.stopping("n2"))
+	w.want(w.stopping("n2") == 1, "three are on their way: %d", w.stopping("n2"))
 	w.entries = nil
 	w.running() // a commit for each node
 	begun := 0
@@ -153,13 +153,14 @@ func TestDrainAMoveThatTakesLongKeepsItsPlaceNoLonger(t *testing.T) {
 	w := commanders(t)
 	w.startOn("n2", "pool", "exec", 20, sup.OneForOne)
 	w.drain("n2", false)
-	for range 11 {
-		for _, n := range []sup.NodeName{"n1", "n2", "n3"} {
-			w.renew(n, 2*second)
-		}
-		w.run(second)
-	}
+	w.run(moveTurn + 10*ms)
 	w.want(w.stopping("n2") == 2*MaxCommandMoves, "%d are being stopped", w.stopping("n2"))
+	w.run(moveTurn + 10*ms)
+	w.want(w.stopping("n2") == 3*MaxCommandMoves, "%d are being stopped", w.stopping("n2"))
+	w.ends("n2", 3*MaxCommandMoves)
+	w.settle()
+	w.running()
+	w.want(w.stopping("n2") == MaxCommandMoves, "%d are being stopped after them", w.stopping("n2"))
 }
 
 func TestDrainANewLeaderGoesOn(t *testing.T) {
