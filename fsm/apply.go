@@ -22,6 +22,7 @@ func (s *State) Apply(index uint64, e Entry) Applied {
 	s.requests.expire(s.clock, MaxKeys)
 	for i := range e.Commands {
 		s.turn.applied.Results[i] = s.command(i, &e.Commands[i])
+		s.advanceAll()
 	}
 	for _, p := range e.Placements {
 		s.place(p)
@@ -29,6 +30,7 @@ func (s *State) Apply(index uint64, e Entry) Applied {
 	for _, u := range e.Unplaced {
 		s.unplaced(u)
 	}
+	s.advanceAll()
 	s.requests.expire(s.clock, MaxKeys)
 	a := s.turn.applied
 	a.LastEvent = s.history.newest

@@ -19,6 +19,8 @@ import (
 //	C8 event ids have no gap
 //	C9 counts are those of the records
 //	C10 a drained node is not up; who is to move there is not there, and runs or moves; forgotten nodes are no members
+//	C11 where children start in order at most one is about to, none is left waiting for its turn, and requests wait meanwhile
+//	C12 a group that goes down waits for the child at its cursor; those after it are down and due
 func (s *State) Check() error {
 	waits := map[string]int{}
 	seats := 0
@@ -59,7 +61,7 @@ func (s *State) Check() error {
 func (s *State) checkTree(t *tree, waits map[string]int, seats *int) error {
 	h := t.head
 	var order uint64
-	active, outstanding := 0, 0
+	active, outstanding, wants, dues := 0, 0, 0, 0
 	onNode := map[sup.NodeName]int{}
 	for c := range t.children.all() {
 		if t.children.get(c.Key.Child) != c || c.Key.Supervisor != h.Name {
@@ -81,6 +83,12 @@ func (s *State) checkTree(t *tree, waits map[string]int, seats *int) error {
 		if !c.Started() {
 			outstanding++
 		}
+		if c.Wants {
+			wants++
+		}
+		if c.Due {
+			dues++
+		}
 		if c.Seat != 0 {
 			*seats++
 		}
@@ -96,7 +104,17 @@ func (s *State) checkTree(t *tree, waits map[string]int, seats *int) error {
 			return fmt.Errorf("C9: supervisor %q has %d slots on %s; counted %d", h.Name, k, n, t.onNode[n])
 		}
 	}
+	held := 0
+	for _, k := range onNode { // any order: it is a sum
+		held += k
+	}
+	if held != t.held || wants != t.wants || dues != t.dues {
+		return fmt.Errorf("C9: supervisor %q has %d slots held, %d wanting, %d due; counted %d, %d, %d", h.Name, held, wants, dues, t.held, t.wants, t.dues)
+	}
 	if err := s.checkOp(t, outstanding, waits); err != nil {
+		return err
+	}
+	if err := s.checkOrder(t); err != nil {
 		return err
 	}
 	in := h.intensity()
@@ -113,13 +131,15 @@ func (s *State) checkSlot(t *tree, c *Child) error {
 	}
 	stopping := t.head.stopping()
 	switch {
-	case c.Phase > Stopping || c.Why > WhyShutdown:
+	case c.Phase > Stopping || c.Why > WhyGroup:
 		return bad("no such phase")
 	case c.Phase == Unplaced && (c.Node != "" || !c.Session.IsZero() || !c.Inc.IsZero()):
 		return bad("a free slot has a holder")
 	case c.Phase != Unplaced && (c.Wants || c.NotBefore != 0 || c.PendingReason != ""):
 		return bad("a held slot wants a node")
-	case !c.Wants && (c.NotBefore != 0 || c.PendingReason != ""):
+	case c.Due && (c.Phase != Unplaced || c.Wants || c.Why != 0 || stopping || !t.head.Spec.Strategy.InOrder()):
+		return bad("it is due and cannot be")
+	case !c.Wants && (c.NotBefore != 0 && !c.Due || c.PendingReason != ""):
 		return bad("a slot waits for what it does not want")
 	case c.Phase == Stopping && c.Why == 0:
 		return bad("it stops for no reason")
@@ -133,13 +153,13 @@ func (s *State) checkSlot(t *tree, c *Child) error {
 		return bad("it wants to run while its supervisor stops")
 	case c.Phase == Stopping && stopping && c.Why != WhyShutdown && c.Why != WhyTerminate:
 		return bad("it is to run again while its supervisor stops")
-	case !c.Started() && c.Phase == Unplaced && !c.Wants && c.Why == 0 && !stopping:
+	case !c.Started() && c.Phase == Unplaced && !c.Wants && !c.Due && c.Why == 0 && !stopping:
 		return bad("it never ran and never will")
 	case c.Phase == Running && c.LastNode != c.Node:
 		return bad("it runs where it did not start")
 	case c.Toward != "" && (c.Phase == Placed || c.Toward == c.Node):
 		return bad("C10: it is to move where it is, or was placed already")
-	case len(c.Waiters) > 0 && c.Phase == Unplaced && !c.Wants && c.Why == 0:
+	case len(c.Waiters) > 0 && c.Phase == Unplaced && !c.Wants && !c.Due && c.Why == 0:
 		return bad("a request waits for a slot that does nothing")
 	}
 	if c.Phase == Unplaced {
@@ -162,12 +182,12 @@ func (s *State) checkOp(t *tree, outstanding int, waits map[string]int) error {
 	}
 	switch op := h.Op; h.Status {
 	case sup.StatusStarting:
-		if op == nil || op.Kind != OpStarting || op.Left != outstanding || op.Left == 0 {
+		if op == nil || op.Kind != OpStarting || op.Left != outstanding || op.Left == 0 && !h.Spec.Strategy.InOrder() {
 			return bad(fmt.Sprintf("%d first inits are outstanding", outstanding))
 		}
 	case sup.StatusRunning:
-		if op != nil || len(h.Queue) > 0 {
-			return bad("a running one_for_one supervisor is idle")
+		if op == nil && len(h.Queue) > 0 || op != nil && (op.Kind != OpGroup || !h.Spec.Strategy.InOrder()) {
+			return bad("it runs, and nothing keeps it from carrying out what it is asked")
 		}
 	case sup.StatusStopping:
 		if op == nil || op.Kind != OpStopping || len(h.Queue) > 0 {
@@ -204,6 +224,51 @@ func (s *State) checkOp(t *tree, outstanding int, waits map[string]int) error {
 	}
 	if len(h.Queue) > MaxQueue {
 		return bad("its queue is too long")
+	}
+	return nil
+}
+
+// checkOrder checks a supervisor whose children start in order. While the state is Held it does not go on.
+func (s *State) checkOrder(t *tree) error {
+	h := t.head
+	bad := func(why string) error {
+		return fmt.Errorf("C11: supervisor %q is %s with operation %+v, %d busy, %d due: %s", h.Name, h.Status, h.Op, t.busy(), t.dues, why)
+	}
+	if !h.Spec.Strategy.InOrder() || h.stopping() || h.Status == sup.StatusStopped || s.held {
+		return nil
+	}
+	starting := 0
+	for c := range t.children.all() {
+		if c.Wants || c.Phase == Placed && !t.goesDown(c) {
+			starting++
+		}
+		if c.Due && c.Order < t.dueFrom {
+			return bad(fmt.Sprintf("%s is due and not looked for", c.Key))
+		}
+	}
+	down := h.Op != nil && h.Op.Down != 0
+	switch {
+	case starting > 1:
+		return bad("several children start")
+	case t.dues > 0 && t.busy() == 0 && !down:
+		return bad("nothing starts what is due")
+	case (h.Op != nil) != t.underway():
+		return bad("its operation does not tell what it does")
+	case !down && (h.Op != nil && h.Op.Cursor != 0):
+		return bad("a cursor without a group that goes down")
+	case down && h.Op.Cursor < h.Op.Down:
+		return bad("the cursor is not in the group")
+	}
+	for c := range t.children.all() {
+		switch {
+		case !t.goesDown(c):
+		case c.Order > h.Op.Cursor && !c.Due:
+			return fmt.Errorf("C12: %s is behind the cursor of %+v, and %s", c.Key, h.Op, c.Phase)
+		case c.Order == h.Op.Cursor && c.Phase != Stopping:
+			return fmt.Errorf("C12: %s is at the cursor of %+v, and %s", c.Key, h.Op, c.Phase)
+		case c.Wants:
+			return fmt.Errorf("C12: %s wants to run while its group goes down", c.Key)
+		}
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 // Check sees each invariant broken: a checker that finds nothing proves nothing.
 func TestCheckSeesBrokenInvariants(t *testing.T) {
 	w1, w2 := key("pool", "w1"), key("pool", "w2")
+	g1, g2, g3 := key("group", "g1"), key("group", "g2"), key("group", "g3")
 	edited := func(s *State, k sup.Key, change func(c *Child)) {
 		tr := s.trees.get(k.Supervisor)
 		s.turn.rev++
@@ -56,6 +57,31 @@ func TestCheckSeesBrokenInvariants(t *testing.T) {
 		{"a chunk with another first event", "C8", func(s *State) { s.history.chunks[0].First++ }},
 		{"a wrong count of what runs", "C9", func(s *State) { s.trees.get("pool").active++ }},
 		{"a wrong count by node", "C9", func(s *State) { s.trees.get("pool").hold("n2", 1) }},
+		{"a wrong count of what is due", "C9", func(s *State) { s.trees.get("group").dues++ }},
+		{"a slot that runs and is due", "C1", func(s *State) { edited(s, g1, func(c *Child) { c.Due = true }) }},
+		{"a slot that is due where all start at once", "C1", func(s *State) { edited(s, w2, func(c *Child) { c.Due = true }) }},
+		{"a child that is due and not looked for", "C11", func(s *State) { t := s.trees.get("group"); s.due(t, s.Child(g2)); t.dueFrom = 99 }},
+		{"a child that is due and not started", "C11", func(s *State) { s.due(s.trees.get("group"), s.Child(g2)) }},
+		{"two children that start at once", "C11", func(s *State) {
+			t := s.trees.get("group")
+			s.wish(t, s.Child(g2))
+			s.wish(t, s.free(t, s.Child(g3), sup.ExitError, ""))
+		}},
+		{"a group operation that does nothing", "C11", func(s *State) { head(s, "group", func(h *Supervisor) { h.Op = &Op{Kind: OpGroup} }) }},
+		{"a cursor without a group", "C11", func(s *State) {
+			s.wish(s.trees.get("group"), s.Child(g2))
+			head(s, "group", func(h *Supervisor) { h.Op = &Op{Kind: OpGroup, Cursor: 1} })
+		}},
+		{"a cursor before its group", "C11", func(s *State) {
+			head(s, "group", func(h *Supervisor) { h.Op = &Op{Kind: OpGroup, Down: 2, Cursor: 1} })
+		}},
+		{"a group that waits for what was not asked to stop", "C12", func(s *State) {
+			head(s, "group", func(h *Supervisor) { h.Op = &Op{Kind: OpGroup, Down: 1, Cursor: 3} })
+		}},
+		{"a child behind the cursor that is not due", "C12", func(s *State) {
+			s.stopSlot(s.trees.get("group"), s.Child(g1), WhyGroup)
+			head(s, "group", func(h *Supervisor) { h.Op = &Op{Kind: OpGroup, Down: 1, Cursor: 1} })
+		}},
 		{"a wrong count of supervisors", "C9", func(s *State) { s.running++ }},
 	} {
 		w := newWorld(t)
@@ -64,6 +90,11 @@ func TestCheckSeesBrokenInvariants(t *testing.T) {
 		w.ask(Command{StartSupervisor: &StartSupervisor{Spec: spec("pool", child("w1", sup.Permanent), child("w2", sup.Transient)), Home: "n1"}})
 		w.settle()
 		w.report(w2, ReportEnded, sup.ExitNormal, "")
+		group := spec("group", child("g1", sup.Permanent), child("g2", sup.Transient), child("g3", sup.Permanent))
+		group.Strategy = sup.RestForOne
+		w.ask(Command{StartSupervisor: &StartSupervisor{Spec: group, Home: "n1"}})
+		w.settle()
+		w.report(g2, ReportEnded, sup.ExitNormal, "")
 		w.ask(Command{StartSupervisor: &StartSupervisor{Spec: spec("slow", child("w1", sup.Permanent)), Home: "n2"}})
 		c.damage(w.s)
 		err := w.s.Check()

@@ -50,6 +50,9 @@ type Child struct {
 	Crashes uint64 `cbor:"21,keyasint,omitempty"`
 	Since   int64  `cbor:"22,keyasint,omitempty"`
 
+	// Due says that a free slot is to want a node when its turn comes: its supervisor starts children in order (S10).
+	Due bool `cbor:"20,keyasint,omitempty"`
+
 	rev   uint64 // the turn that made this copy; it may change the copy until it ends
 	noted uint64 // the turn that noted a change of it
 }
@@ -93,7 +96,7 @@ func (c *Child) Status(now int64) sup.Status {
 		return sup.StatusRunning
 	case c.Phase == Stopping || c.Why != 0:
 		return sup.StatusStopping
-	case c.Phase == Unplaced && !c.Wants:
+	case c.Phase == Unplaced && !c.Wants && !c.Due:
 		return sup.StatusExited
 	case c.Wants && c.NotBefore > now:
 		return sup.StatusBackoff

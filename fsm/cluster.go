@@ -67,19 +67,16 @@ func (s *State) released(c *Released) Result {
 		trees = append(trees, t)
 	}
 	for _, t := range trees {
-		if t.head.stopping() {
-			s.stopNext(t)
-			continue
-		}
 		var owed []sup.ChildID
 		for child := range t.children.all() {
-			if child.Why != 0 {
+			if child.Why != 0 && (!t.head.stopping() || t.head.simple()) {
 				owed = append(owed, child.Key.Child)
 			}
 		}
 		for _, id := range owed {
 			s.stoppedSlot(t, t.children.get(id))
 		}
+		s.advance(t)
 	}
 	return Result{Status: OK}
 }

@@ -52,19 +52,9 @@ func (s *State) Moves(c *Child) Mobility {
 	case c.Started() && c.Spec.Restart.OnNodeLoss() == sup.Remove:
 		return Mobility{Stays: "it is temporary: it is never started again, so it stays until it ends"}
 	case t.head.Spec.Strategy.InOrder():
-		return Mobility{Now: t.head.Op == nil && t.settled()}
+		return Mobility{Now: t.head.Op == nil && !t.underway()}
 	}
 	return Mobility{Now: t.head.Op == nil || t.head.starting()}
-}
-
-// settled reports whether every child runs or has ended.
-func (t *tree) settled() bool {
-	for c := range t.children.all() {
-		if c.Phase != Running && (c.Phase != Unplaced || c.Wants || c.Why != 0) {
-			return false
-		}
-	}
-	return true
 }
 
 // move stops a child that is to run elsewhere (S16). One that a Rebalance chose a node for, which can't take it any more,

@@ -169,3 +169,55 @@ func TestLeaderDroppedAtEveryCommitOfSimpleOneForOne(t *testing.T) {
 		return d.life("child_1", "child_2", "child_3", "child_4")
 	})
 }
+
+// TestLeaderDroppedAtEveryCommitOfAGroup plays a start in order, group restarts that an added child, a failed init, a terminated
+// child and the loss of a node meet, a restart by hand, and a stop: everything happens once, and in the same order.
+func TestLeaderDroppedAtEveryCommitOfAGroup(t *testing.T) {
+	for _, strategy := range []sup.Strategy{sup.OneForAll, sup.RestForOne} {
+		t.Run(string(strategy), func(t *testing.T) {
+			dropEverywhere(t, 29, func(d *dropped) string { return d.groupsLife(strategy) })
+		})
+	}
+}
+
+func (d *dropped) groupsLife(strategy sup.Strategy) string {
+	specs := []sup.ChildSpec{
+		child("w1", sup.Permanent), child("w2", sup.Permanent), child("w3", sup.Transient), child("w4", sup.Temporary), child("w5", sup.Permanent),
+	}
+	for i := range specs {
+		specs[i].Selector = &sup.Selector{Kind: sup.SelectNode, Node: "n2", Fallback: sup.SelectLeastLoaded}
+	}
+	specs[0].Selector = sup.OnNode("n1")
+	sp := spec("pool", specs...)
+	sp.Strategy, sp.Intensity = strategy, &sup.Intensity{MaxRestarts: 9, Within: 5e9}
+	added := child("w6", sup.Permanent)
+	k := func(id sup.ChildID) sup.Key { return key("pool", id) }
+	d.asks("start", Command{StartSupervisor: &StartSupervisor{Spec: sp, Home: "n1"}})
+	d.settles("")
+	d.reports(k("w2"), ReportEnded, sup.ExitError)
+	d.asks("add", Command{StartChild: &StartChild{Supervisor: "pool", Spec: &added}})
+	d.reports(k("w3"), ReportEnded, sup.ExitNormal)
+	d.settles("w2")
+	d.reports(k("w2"), ReportInitFailed, "")
+	d.settles("w3")
+	d.asks("terminate", Command{TerminateChild: &TerminateChild{Key: k("w3")}})
+	d.settles("")
+	d.loses("n2")
+	d.settles("")
+	d.asks("restart", Command{RestartChild: &RestartChild{Key: k("w1")}})
+	d.settles("")
+	d.asks("stop", Command{StopSupervisor: &StopSupervisor{Name: "pool"}})
+	d.settles("")
+	return d.life("w1", "w2", "w3", "w4", "w5", "w6")
+}
+
+// settles lets the nodes do what they are to do until a child's init is under way; empty: until nothing is outstanding.
+func (d *dropped) settles(until sup.ChildID) {
+	d.t.Helper()
+	for r := d.next(); r != nil; r = d.next() {
+		if until != "" && d.s.Child(key("pool", until)).Phase == Placed {
+			return
+		}
+		d.step(Command{Report: r})
+	}
+}

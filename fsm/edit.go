@@ -15,6 +15,8 @@ type turn struct {
 	open map[string]int
 	// gone are the keys of children removed in this turn, whose successors are not noted as changed again.
 	gone map[sup.Key]bool
+	// stirred are the supervisors that changed since they advanced.
+	stirred []*tree
 }
 
 // edit is a copy of a supervisor's record that this turn may change.
@@ -24,12 +26,14 @@ func (s *State) edit(t *tree) *Supervisor {
 		h.rev = s.turn.rev
 		t.head = &h
 	}
+	s.stir(t)
 	return t.head
 }
 
-// editChild is a copy of a child's record that this turn may change, all but its Key, Seat, Phase, Wants and Node: those
+// editChild is a copy of a child's record that this turn may change, all but its Key, Seat, Phase, Wants, Due and Node: those
 // go through wish, unwish, seat and free, which keep the indexes.
 func (s *State) editChild(t *tree, c *Child) *Child {
+	s.stir(t)
 	if c.rev == s.turn.rev {
 		return c
 	}
@@ -72,20 +76,47 @@ func (s *State) wish(t *tree, c *Child) *Child {
 	}
 	c = s.editChild(t, c)
 	s.note(c)
+	if c.Due {
+		c.Due = false
+		t.dues--
+	}
 	c.Wants, c.Seat = true, s.nextTicket()
+	t.wants++
 	s.wanting.add(c)
 	return c
 }
 
-// unwish takes a slot's wish back.
+// due makes an unplaced slot want a node: at once, or when its turn comes where children start in order (S10).
+func (s *State) due(t *tree, c *Child) *Child {
+	if !t.head.Spec.Strategy.InOrder() {
+		return s.wish(t, c)
+	}
+	if c.Phase != Unplaced || c.Wants || c.Why != 0 || c.Due {
+		panic("fsm: slot guard: only a free slot can be due")
+	}
+	c = s.editChild(t, c)
+	s.note(c)
+	c.Due = true
+	if t.dues++; t.dues == 1 || c.Order < t.dueFrom {
+		t.dueFrom = c.Order
+	}
+	return c
+}
+
+// unwish takes a slot's wish back, or its turn.
 func (s *State) unwish(t *tree, c *Child) *Child {
-	if !c.Wants {
+	if !c.Wants && !c.Due {
 		return c
 	}
 	c = s.editChild(t, c)
 	s.note(c)
-	s.wanting.drop(c.Seat)
-	c.Wants, c.Seat, c.NotBefore, c.Avoid, c.PendingReason = false, 0, 0, nil, ""
+	if c.Due {
+		t.dues--
+	} else {
+		t.wants--
+		s.wanting.drop(c.Seat)
+	}
+	c.Wants, c.Due, c.Seat, c.NotBefore, c.Avoid, c.PendingReason = false, false, 0, 0, nil, ""
 	return c
 }
 
@@ -94,6 +125,7 @@ func (s *State) seat(t *tree, c *Child, m *member) {
 	c = s.editChild(t, c)
 	s.note(c)
 	s.wanting.drop(c.Seat)
+	t.wants--
 	c.Phase, c.Wants, c.NotBefore, c.PendingReason = Placed, false, 0, ""
 	c.Node, c.Session, c.Inc = m.node.Name, m.node.Session, sup.Incarnation{Gen: s.gen, Index: s.index}
 	c.Seat = s.nextTicket()

@@ -49,13 +49,25 @@ func (s *State) loseNode(m *member, why string, failed bool) {
 		}
 		s.emit(e)
 	}
-	for _, c := range slots {
-		t := s.trees.get(c.Key.Supervisor)
+	for len(slots) > 0 {
+		t := s.trees.get(slots[0].Key.Supervisor)
 		if t == nil {
 			panic("fsm: loss: a supervisor went before its children")
 		}
-		s.lost(t, t.children.get(c.Key.Child), why, failed)
+		n := inOneTree(slots)
+		s.lost(t, slots[:n], why, failed)
+		s.advance(t)
+		slots = slots[n:]
 	}
+}
+
+// inOneTree is how many slots at the beginning belong to the first one's supervisor.
+func inOneTree(slots []*Child) int {
+	n := 1
+	for n < len(slots) && slots[n].Key.Supervisor == slots[0].Key.Supervisor {
+		n++
+	}
+	return n
 }
 
 // affected are the slots that a member holds, by the creation of their supervisors and in start order (S23).
@@ -77,33 +89,45 @@ func (s *State) affected(m *member) []*Child {
 	return slots
 }
 
-// lost frees a slot whose incarnation died with its node or guardian: not the child's failure, never counted in the window
-// (S16, S24). failed is false when the node left in peace: that is no node failure restart (S22).
-func (s *State) lost(t *tree, c *Child, why string, failed bool) {
-	node, phase := c.Node, c.Phase
-	c = s.free(t, c, sup.ExitNodeDown, why)
-	switch {
-	case phase == Stopping && s.held:
-		// Nothing is acknowledged before Released: the stop stays owed, in Why.
-	case phase == Stopping:
-		s.stoppedSlot(t, c)
-	case t.head.stopping():
-		s.removeStopped(t, c)
-	case !c.Started():
-		c = s.editChild(t, c)
-		if c.Lost++; c.Lost > MaxLostAtStart {
-			s.startFails(t, c, initFailed(c.Key, node, string(sup.ExitNodeDown)))
-			return
+// lost frees slots whose incarnations died with their node or guardian: one decision for all of them (S23), not their
+// failure, never counted in the window (S16, S24). failed is false when the node left in peace: that is no node failure
+// restart (S22).
+func (s *State) lost(t *tree, slots []*Child, why string, failed bool) {
+	var first *Child // that was to go on and runs again
+	for _, c := range slots {
+		node, phase := c.Node, c.Phase
+		c = s.free(t, c, sup.ExitNodeDown, why)
+		switch {
+		case phase == Stopping && s.held:
+			// Nothing is acknowledged before Released: the stop stays owed, in Why.
+		case phase == Stopping:
+			s.stoppedSlot(t, c)
+		case t.head.stopping():
+			s.drop(t, c, nil)
+		case !c.Started():
+			c = s.editChild(t, c)
+			if c.Lost++; c.Lost > MaxLostAtStart {
+				s.startFails(t, c, initFailed(c.Key, node, string(sup.ExitNodeDown)))
+				continue
+			}
+			s.again(t, c, node)
+		case c.Spec.Restart.OnNodeLoss() == sup.Remove:
+			s.remove(t, c, childEnded(c))
+		case t.goesDown(c):
+			s.again(t, c, node)
+		default:
+			c = s.again(t, c, node)
+			if _, alone := t.head.Spec.Strategy.Reach(c.Order); failed && (first == nil || alone) {
+				h := s.edit(t)
+				h.TotalRestarts++
+				h.NodeFailureRestarts++
+			}
+			if first == nil {
+				first = c
+			}
 		}
-		s.again(t, c, node)
-	case c.Spec.Restart.OnNodeLoss() == sup.Remove:
-		s.remove(t, c, childEnded(c))
-	default:
-		if failed {
-			h := s.edit(t)
-			h.TotalRestarts++
-			h.NodeFailureRestarts++
-		}
-		s.again(t, c, node)
+	}
+	if first != nil && !t.head.stopping() {
+		s.restartGroup(t, first)
 	}
 }

@@ -15,7 +15,7 @@ func (s *State) askChild(key string, name sup.Name, q Queued) Result {
 		return refused(supervisorNotFound(name))
 	case t.head.Status == sup.StatusStopping || t.head.Status == sup.StatusStopped:
 		return refused(supervisorStopped(t.head))
-	case t.head.Op == nil && len(t.head.Queue) == 0:
+	case t.head.Op == nil && len(t.head.Queue) == 0 || t.isPending(q):
 		return s.carryOut(t, q)
 	case len(t.head.Queue) >= MaxQueue:
 		return refused(busy(fmt.Sprintf("%d requests wait for supervisor %s already; try again later", MaxQueue, name), MaxQueue))
@@ -23,6 +23,16 @@ func (s *State) askChild(key string, name sup.Name, q Queued) Result {
 	h := s.edit(t)
 	h.Queue = append(h.Queue[:len(h.Queue):len(h.Queue)], q)
 	return Result{Status: Pending}
+}
+
+// isPending reports whether a request restarts a child that is to start now anyway: a group that waits for a node for it
+// does not make the request wait too.
+func (t *tree) isPending(q Queued) bool {
+	if q.RestartChild == nil || t.head.Op == nil || t.head.Op.Kind != OpGroup {
+		return false
+	}
+	c := t.children.get(q.RestartChild.Key.Child)
+	return c != nil && c.Wants
 }
 
 func (s *State) carryOut(t *tree, q Queued) Result {
@@ -68,6 +78,7 @@ func (s *State) restartChild(t *tree, key string, k sup.Key) Result {
 		c.NotBefore, c.Avoid = 0, nil
 		c.PendingReason = "" // whoever asks is told anew when there is still no node
 		s.note(c)
+	case c.Due: // it starts when its turn comes
 	case c.Phase == Unplaced && c.Why == 0:
 		c = s.again(t, c)
 	case c.Phase == Unplaced:
@@ -124,7 +135,7 @@ func (s *State) remove(t *tree, c *Child, p *sup.Problem) {
 
 // again makes a child whose slot is free run again, which S22 counts unless it has never run.
 func (s *State) again(t *tree, c *Child, avoid ...sup.NodeName) *Child {
-	c = s.wish(t, c)
+	c = s.due(t, c)
 	if c.Started() {
 		c.RestartCount++
 	}

@@ -73,8 +73,8 @@ func (s *State) leave(c *Leave) Result {
 	}
 	for _, slot := range s.affected(m) {
 		t := s.trees.get(slot.Key.Supervisor)
-		// The children of a stopping supervisor stop in its order, not in that of the node.
-		if slot.Phase != Stopping && t.head.Status != sup.StatusStopping {
+		// The children of a stopping supervisor, or of a group that goes down, stop in its order, not in that of the node.
+		if slot.Phase != Stopping && t.head.Status != sup.StatusStopping && !t.goesDown(slot) {
 			s.stopSlot(t, slot, WhyMove)
 		}
 	}

@@ -45,6 +45,7 @@ const (
 	WhyRestart   Why = 2 // it is started again, by hand (S33)
 	WhyMove      Why = 3 // it is started again elsewhere, its node leaves (P3)
 	WhyShutdown  Why = 4 // it is removed, its supervisor stops (S13)
+	WhyGroup     Why = 5 // it is started again in its turn, its group restarts (S8, S9)
 )
 
 func (w Why) String() string {
@@ -59,6 +60,8 @@ func (w Why) String() string {
 		return "move"
 	case WhyShutdown:
 		return "shutdown"
+	case WhyGroup:
+		return "group"
 	}
 	return "unknown"
 }

@@ -31,15 +31,8 @@ func (s *State) Prospects(c Command) []Prospect {
 	case c.StartSupervisor != nil:
 		return s.prospectsOfStart(c.StartSupervisor)
 	case c.StartChild != nil:
-		t := s.trees.get(c.StartChild.Supervisor)
-		if t.idle() && t.head.simple() && c.StartChild.Spec == nil {
-			spec := t.head.next(c.StartChild.Args)
-			p := t.prospect(&Child{Key: sup.Key{Supervisor: t.head.Name, Child: spec.ID}, Spec: &spec}, "")
-			p.Nth = t.head.NextOrder + 1
-			return []Prospect{p}
-		}
-		if spec := c.StartChild.Spec; spec != nil && t.idle() && t.children.get(spec.ID) == nil {
-			return []Prospect{t.prospect(&Child{Key: sup.Key{Supervisor: t.head.Name, Child: spec.ID}, Spec: spec}, "")}
+		if t := s.trees.get(c.StartChild.Supervisor); t.idle() {
+			return t.prospectOfAdd(c.StartChild)
 		}
 	case c.RestartChild != nil:
 		t := s.trees.get(c.RestartChild.Key.Supervisor)
@@ -63,6 +56,27 @@ func (s *State) Prospects(c Command) []Prospect {
 // idle reports whether start_child and restart_child are carried out at once.
 func (t *tree) idle() bool { return t != nil && t.head.Status == sup.StatusRunning && t.head.Op == nil }
 
+func (t *tree) prospectOfAdd(c *StartChild) []Prospect {
+	if t.head.simple() && c.Spec == nil {
+		spec := t.head.next(c.Args)
+		p := t.prospect(&Child{Key: sup.Key{Supervisor: t.head.Name, Child: spec.ID}, Spec: &spec}, "")
+		p.Nth = t.head.NextOrder + 1
+		return []Prospect{p}
+	}
+	if c == nil || c.Spec == nil || t.children.get(c.Spec.ID) != nil {
+		return nil
+	}
+	return []Prospect{t.prospect(&Child{Key: sup.Key{Supervisor: t.head.Name, Child: c.Spec.ID}, Spec: c.Spec}, "")}
+}
+
+// prospectOfTurn is that of a child whose turn comes; none when it has to wait then (S20).
+func (t *tree) prospectOfTurn(c *Child, avoid sup.NodeName) []Prospect {
+	if c.NotBefore != 0 {
+		return nil
+	}
+	return []Prospect{t.prospect(c, avoid)}
+}
+
 func (t *tree) prospect(c *Child, avoid sup.NodeName) Prospect {
 	p := Prospect{
 		Child: &Child{Key: c.Key, Spec: c.Spec, Order: c.Order, Wants: true, LastNode: c.LastNode, RestartCount: c.RestartCount, Toward: c.Toward},
@@ -71,7 +85,10 @@ func (t *tree) prospect(c *Child, avoid sup.NodeName) Prospect {
 	if c.Spec.Selector != nil {
 		p.Selector = *c.Spec.Selector
 	}
-	if avoid != "" {
+	switch {
+	case c.Due:
+		p.Child.Avoid = c.Avoid
+	case avoid != "":
 		p.Child.Avoid = []sup.NodeName{avoid}
 	}
 	return p
@@ -82,8 +99,12 @@ func (s *State) prospectsOfStart(c *StartSupervisor) []Prospect {
 		return nil
 	}
 	t := &tree{head: &Supervisor{Name: c.Spec.Name, Spec: &c.Spec, Home: c.Home}}
-	prospects := make([]Prospect, 0, len(c.Spec.Children))
-	for i := range c.Spec.Children {
+	first := len(c.Spec.Children)
+	if c.Spec.Strategy.InOrder() {
+		first = min(first, 1)
+	}
+	prospects := make([]Prospect, 0, first)
+	for i := range first {
 		spec := c.Spec.Children[i]
 		if spec.Selector == nil { // the state may have a stopped supervisor of this name, with another selector
 			selector := t.head.selector()
@@ -97,29 +118,37 @@ func (s *State) prospectsOfStart(c *StartSupervisor) []Prospect {
 func (s *State) prospectOfReport(r *Report, c *Child) []Prospect {
 	t := s.trees.get(c.Key.Supervisor)
 	switch {
-	case r.Kind == ReportRunning || t.head.stopping():
+	case t.head.stopping():
 		return nil
-	case c.Phase == Stopping:
-		if c.Why == WhyRestart || c.Why == WhyMove {
-			return []Prospect{t.prospect(c, "")}
+	case r.Kind == ReportRunning:
+		switch {
+		case c.Phase != Placed || t.busy() > 1:
+			return nil
+		case t.dues > 0:
+			return t.prospectOfTurn(t.nextDue(), "")
+		case len(t.head.Queue) > 0 && t.head.Spec.Strategy.InOrder():
+			return t.prospectOfAdd(t.head.Queue[0].StartChild)
 		}
 		return nil
 	case r.Kind == ReportEnded && r.Reason == sup.ExitNodeDown:
-		return s.prospectOfLoss(t, c)
+		return s.prospectsOfEnds(t, []*Child{c})
+	case c.Phase == Stopping || t.goesDown(c):
+		return t.next([]end{t.afterStop(c)}, 0)
 	case r.Kind == ReportInitFailed && !c.Started():
-		return nil
+		return t.next([]end{{child: c}}, 0)
 	}
-	reason, avoid := r.Reason, sup.NodeName("")
+	e, reason := end{child: c}, r.Reason
 	if r.Kind == ReportInitFailed {
-		reason, avoid = sup.ExitError, c.Node
+		reason, e.avoid = sup.ExitError, c.Node
 	}
 	if c.Spec.Restart.OnExit(reason) != sup.RunAgain {
-		return nil
+		return t.next([]end{e}, 0)
 	}
 	if _, ok := t.head.intensity().Count(t.head.Stamps, s.clock); !ok || c.Spec.Backoff != nil {
 		return nil
 	}
-	return []Prospect{t.prospect(c, avoid)}
+	e.again = true
+	return t.next([]end{e}, c.Order)
 }
 
 func (s *State) prospectsOfLoss(n sup.NodeName, session sup.Session) []Prospect {
@@ -128,20 +157,114 @@ func (s *State) prospectsOfLoss(n sup.NodeName, session sup.Session) []Prospect 
 		return nil
 	}
 	var prospects []Prospect
-	for _, c := range s.affected(m) {
-		prospects = append(prospects, s.prospectOfLoss(s.trees.get(c.Key.Supervisor), c)...)
+	for slots := s.affected(m); len(slots) > 0; {
+		n := inOneTree(slots)
+		prospects = append(prospects, s.prospectsOfEnds(s.trees.get(slots[0].Key.Supervisor), slots[:n])...)
+		slots = slots[n:]
 	}
 	return prospects
 }
 
-func (s *State) prospectOfLoss(t *tree, c *Child) []Prospect {
-	switch {
-	case t.head.stopping(), c.Phase == Stopping && c.Why != WhyRestart && c.Why != WhyMove:
+// prospectsOfEnds are the prospects of the loss of slots of one supervisor, in start order.
+func (s *State) prospectsOfEnds(t *tree, slots []*Child) []Prospect {
+	if t.head.stopping() {
 		return nil
-	case c.Started() && c.Spec.Restart.OnNodeLoss() == sup.Remove && (c.Phase != Stopping || c.Why == WhyMove):
-		return nil
-	case c.Phase == Stopping:
-		return []Prospect{t.prospect(c, "")}
 	}
-	return []Prospect{t.prospect(c, c.Node)}
+	ends, failed := make([]end, 0, len(slots)), uint64(0)
+	for _, c := range slots {
+		e := end{child: c, avoid: c.Node}
+		switch {
+		case c.Phase == Stopping || t.goesDown(c):
+			e = t.afterStop(c)
+		case !c.Started():
+			e.again = true
+		case c.Spec.Restart.OnNodeLoss() == sup.RunAgain:
+			e.again = true
+			if failed == 0 {
+				failed = c.Order
+			}
+		}
+		ends = append(ends, e)
+	}
+	return t.next(ends, failed)
+}
+
+// end is what a prediction takes as the end of a child that holds a slot.
+type end struct {
+	child *Child
+	again bool // it is to run again
+	avoid sup.NodeName
+}
+
+// afterStop is the end of a child that was asked to stop, or is going to be.
+func (t *tree) afterStop(c *Child) end {
+	e := end{child: c}
+	switch {
+	case c.Why == WhyRestart:
+		e.again = true
+	case c.Why == WhyMove:
+		e.again = !c.Started() || c.Spec.Restart.OnNodeLoss() == sup.RunAgain
+	case c.Why == WhyGroup || c.Why == 0:
+		e.again = !c.Started() || c.Spec.Restart.OnGroupRestart() == sup.RunAgain
+	}
+	return e
+}
+
+// next are the children that start when others have ended, of which the one at place failed in the start order is the first
+// that failed (0 = none did). Where children start in order it is one at most, and none while others are on their way.
+func (t *tree) next(ends []end, failed uint64) []Prospect {
+	var prospects []Prospect
+	if !t.head.Spec.Strategy.InOrder() {
+		for _, e := range ends {
+			if e.again {
+				prospects = append(prospects, t.prospect(e.child, e.avoid))
+			}
+		}
+		return prospects
+	}
+	ended, busy := make(map[uint64]end, len(ends)), t.busy()
+	for _, e := range ends {
+		ended[e.child.Order] = e
+		if e.child.Phase != Running {
+			busy--
+		}
+	}
+	from := uint64(1 << 63) // of the group that is to be down
+	if t.head.Op != nil && t.head.Op.Down != 0 {
+		from = t.head.Op.Down
+	}
+	if failed != 0 {
+		reach, _ := t.head.Spec.Strategy.Reach(failed)
+		from = min(from, reach)
+	}
+	if busy > 0 && failed == 0 || t.upFrom(from, ended) {
+		return nil
+	}
+	for _, c := range t.children.rows[t.children.head:] {
+		if c == nil {
+			continue
+		}
+		e, gone := ended[c.Order]
+		switch {
+		case gone && e.again:
+			return t.prospectOfTurn(c, e.avoid)
+		case !gone && c.Phase == Unplaced && (c.Due || c.Order >= from):
+			return t.prospectOfTurn(c, "")
+		}
+	}
+	return nil
+}
+
+// upFrom reports whether a child from an Order on still holds its slot when others have ended.
+func (t *tree) upFrom(from uint64, ended map[uint64]end) bool {
+	rows := t.children.rows[t.children.head:]
+	for i := len(rows) - 1; i >= 0 && (rows[i] == nil || rows[i].Order >= from); i-- {
+		if rows[i] == nil || rows[i].Phase == Unplaced {
+			continue
+		}
+		if _, gone := ended[rows[i].Order]; !gone {
+			return true
+		}
+	}
+	return false
 }

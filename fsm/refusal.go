@@ -135,10 +135,10 @@ func mayRun(spec *sup.Spec) *sup.Problem {
 	switch {
 	case spec.Name == "":
 		e = &sup.FieldError{Location: "name", Message: "a supervisor needs a name"}
+	case !spec.Strategy.Valid():
+		e = &sup.FieldError{Location: "strategy", Message: fmt.Sprintf("%q is not a strategy", spec.Strategy)}
 	case spec.Strategy == sup.SimpleOneForOne && (spec.ChildTemplate == nil || len(spec.Children) > 0):
 		e = &sup.FieldError{Location: "child_template", Message: "simple_one_for_one has a child_template and no children"}
-	case spec.Strategy != sup.OneForOne && spec.Strategy != sup.SimpleOneForOne:
-		e = &sup.FieldError{Location: "strategy", Message: fmt.Sprintf("strategy %q is not supported by this version; use one_for_one", spec.Strategy)}
 	case spec.AutoShutdown != "" && spec.AutoShutdown != sup.NeverShutdown:
 		e = &sup.FieldError{Location: "auto_shutdown", Message: fmt.Sprintf("auto_shutdown %q is not supported by this version; use never", spec.AutoShutdown)}
 	}

@@ -20,6 +20,7 @@ func TestReplicasAgree(t *testing.T) {
 		g := &generator{world: newWorld(rt), rt: rt, seen: seen}
 		g.world.s.settings.EventHistory = 4 << 10
 		g.register("n1")
+		g.aGroup()
 		second, third := copyOf(rt, g.s), copyOf(rt, g.s)
 		for i := range 160 {
 			applied := g.step()
@@ -77,6 +78,8 @@ func (c tally) assert(t *testing.T) {
 		"op starting", "op stopping", "op undoing a start", "queue", "held", "stop owed", "stopped", "slot Unplaced", "slot Placed", "slot Running",
 		"slot Stopping", "wants", "pending reason", "exited", "lost at start", "window", "request completed later", "migrated", "intensity exceeded",
 		"made from a template", "backoff",
+		"op group", "group goes down", "group of a start goes down", "group comes up", "group waits for a node", "queue behind a group",
+		"terminated in a group", "moved in a group", "lost in a group", "never ran in a group",
 	} {
 		if c[kind] < 20 && kind != "Bootstrap" && !(kind == "aimed" && c[kind] >= 5) { // few have where to go
 			t.Errorf("%q was seen only %d times", kind, c[kind])
@@ -167,6 +170,17 @@ func (g *generator) step() Applied {
 // draws draws one command that fits the state, or now and then one that does not.
 func (g *generator) draws() Command {
 	held := g.slots(func(c *Child) bool { return c.Phase != Unplaced })
+	if group := g.slots(func(c *Child) bool { return c.Phase != Unplaced && g.inGroup(c) }); len(group) > 0 {
+		c := pick(g, "in a group", group)
+		switch n := g.s.Node(c.Node); g.n("cut in", 20) {
+		case 2, 3, 4:
+			return g.requested(Command{TerminateChild: &TerminateChild{Key: c.Key}})
+		case 5, 6, 7:
+			return Command{Leave: &Leave{Node: n.Name, Session: n.Session}}
+		case 8, 9:
+			return Command{NodeDown: &NodeDown{Node: n.Name, Session: n.Session, Why: "lease expired"}}
+		}
+	}
 	// A report is most of what a log holds.
 	if len(held) > 0 && g.n("kind", 100) < 50 {
 		return Command{Report: g.report(held)}
@@ -193,7 +207,7 @@ func (g *generator) draws() Command {
 	case k < 19 && len(up) > 1:
 		n := pick(g, "node", up)
 		return Command{NodeDown: &NodeDown{Node: n.Name, Session: n.Session, Why: "lease expired"}}
-	case k < 22 && len(up) > 1:
+	case k < 24 && len(up) > 1:
 		n := pick(g, "node", up)
 		return Command{Leave: &Leave{Node: n.Name, Session: n.Session, Paced: g.n("paced", 3) > 0}}
 	case k < 26:
@@ -273,16 +287,6 @@ func (g *generator) report(held []*Child) *Report {
 	return r
 }
 
-// requested gives a command the identity of a request.
-func (g *generator) requested(c Command) Command {
-	g.keys++
-	c.Request = &Request{Key: fmt.Sprintf("k%d", g.keys), Hash: []byte("h"), Own: g.n("own", 2) == 0}
-	if g.n("keyless", 20) == 0 {
-		c.Request = nil
-	}
-	return c
-}
-
 // asks draws a request of a client.
 func (g *generator) asks() Command {
 	c := g.requested(Command{})
@@ -297,15 +301,16 @@ func (g *generator) asks() Command {
 	case len(alive) == 0 || k < 14 && len(alive) < 4:
 		sp := sup.Spec{
 			Name:      pick(g, "name", []sup.Name{"a", "b", "c", "d", "e", "f"}),
+			Strategy:  pick(g, "strategy", []sup.Strategy{sup.OneForAll, sup.RestForOne, sup.OneForOne}),
 			Selector:  g.selector(),
-			Intensity: &sup.Intensity{MaxRestarts: g.n("max", 4), Within: sup.Duration(1+g.n("within", 5)) * 1e9},
+			Intensity: &sup.Intensity{MaxRestarts: pick(g, "max", []int{9, 3, 2, 1, 0}), Within: sup.Duration(1+g.n("within", 5)) * 1e9},
 		}
-		if g.n("simple", 3) == 0 {
+		if g.n("simple", 4) == 3 {
 			template := g.child("")
 			template.Args = []json.RawMessage{[]byte("1")}
 			sp.Strategy, sp.ChildTemplate, sp.MaxChildren = sup.SimpleOneForOne, &template, g.n("max children", 6)
 		} else {
-			for i := range g.n("children", 5) {
+			for i := range pick(g, "children", []int{4, 3, 5, 1, 2, 0}) {
 				sp.Children = append(sp.Children, g.child(sup.ChildID(fmt.Sprintf("w%d", i))))
 			}
 		}
@@ -339,12 +344,43 @@ func (g *generator) asks() Command {
 	return c
 }
 
+// requested gives a command the identity of a request.
+func (g *generator) requested(c Command) Command {
+	g.keys++
+	c.Request = &Request{Key: fmt.Sprintf("k%d", g.keys), Hash: []byte("h"), Own: g.n("own", 2) == 0}
+	if g.n("keyless", 20) == 0 {
+		c.Request = nil
+	}
+	return c
+}
+
+// aGroup lets a run begin, mostly, with a group that restarts.
+func (g *generator) aGroup() {
+	if g.n("group", 3) == 1 {
+		return
+	}
+	g.register("n2")
+	sp := spec("group", child("w1", sup.Permanent), child("w2", sup.Transient), child("w3", sup.Permanent), child("w4", sup.Temporary), child("w5", sup.Permanent))
+	sp.Strategy = pick(g, "strategy", []sup.Strategy{sup.OneForAll, sup.RestForOne})
+	sp.Selector, sp.Intensity = sup.RoundRobin, &sup.Intensity{MaxRestarts: 1000, Within: 5e9}
+	sp.Children[2].Selector = sup.OnNode("n2")
+	g.ask(Command{StartSupervisor: &StartSupervisor{Spec: sp}})
+	g.settle()
+	g.world.report(key("group", "w1"), ReportEnded, sup.ExitError, "boom")
+}
+
+// inGroup reports whether a child is one of a group restart in progress.
+func (g *generator) inGroup(c *Child) bool {
+	t := g.s.trees.get(c.Key.Supervisor)
+	return t.head.Op != nil && t.head.Op.Kind == OpGroup && t.dues > 0
+}
+
 func (g *generator) child(id sup.ChildID) sup.ChildSpec {
 	c := sup.ChildSpec{ID: id, Behavior: "exec", Restart: pick(g, "restart", []sup.Restart{sup.Permanent, sup.Permanent, sup.Transient, sup.Temporary})}
 	switch g.n("selector", 6) {
 	case 0:
 		c.Selector = g.selector()
-	case 1:
+	case 1, 2:
 		c.Selector = sup.OnNode(pick(g, "pin", nodeNames))
 	}
 	if c.Restart != sup.Temporary && g.n("backoff", 4) == 0 {
@@ -399,6 +435,13 @@ func (g *generator) count(a Applied) {
 		saw("op undoing a start", t.head.stopping() && t.head.Op.Remove)
 		saw("queue", len(t.head.Queue) > 0)
 		saw("stopped", t.head.Status == sup.StatusStopped)
+		group := t.head.Op != nil && t.head.Op.Kind == OpGroup
+		down := t.head.Op != nil && t.head.Op.Down != 0
+		saw("op group", group)
+		saw("group goes down", group && down)
+		saw("group of a start goes down", t.head.starting() && down)
+		saw("group comes up", group && !down && t.dues > 0)
+		saw("queue behind a group", group && len(t.head.Queue) > 0)
 		saw("intensity exceeded", t.head.Reason == sup.ReasonMaxRestartsExceeded)
 		saw("window", len(t.head.Stamps) > 1)
 		saw("made from a template", t.head.simple() && t.children.len() > 1)
@@ -411,6 +454,11 @@ func (g *generator) count(a Applied) {
 			saw("backoff", c.Status(g.s.clock) == sup.StatusBackoff)
 			saw("exited", c.Status(g.s.clock) == sup.StatusExited)
 			saw("lost at start", c.Lost > 0)
+			saw("group waits for a node", group && t.dues > 0 && c.PendingReason != "")
+			saw("terminated in a group", group && t.dues > 0 && c.Why == WhyTerminate)
+			saw("moved in a group", group && c.Why == WhyMove)
+			saw("lost in a group", down && c.Due && c.LastExit != nil && c.LastExit.Reason == sup.ExitNodeDown)
+			saw("never ran in a group", down && !c.Started())
 		}
 	}
 	saw("held", g.s.held)

@@ -67,6 +67,7 @@ func (s *State) ended(t *tree, c *Child, reason sup.ExitReason, detail string) {
 	if c.Phase == Placed && reason != sup.ExitNodeDown {
 		// Its init returned too: an init that does not is reported as such. The word of it was overtaken.
 		s.runs(t, c)
+		s.advance(t)
 		c = t.children.get(c.Key.Child)
 	}
 	switch {
@@ -74,15 +75,18 @@ func (s *State) ended(t *tree, c *Child, reason sup.ExitReason, detail string) {
 		s.stoppedSlot(t, s.free(t, c, reason, detail))
 		return
 	case reason == sup.ExitNodeDown:
-		s.lost(t, c, detail, true)
+		s.lost(t, []*Child{c}, detail, true)
 		return
 	}
 	c = s.free(t, c, reason, detail)
-	if t.head.stopping() {
-		s.removeStopped(t, c)
-		return
+	switch {
+	case t.head.stopping():
+		s.drop(t, c, nil)
+	case t.goesDown(c):
+		s.wentDown(t, c)
+	default:
+		s.decide(t, c, c.Spec.Restart.OnExit(reason), "", childEnded(c))
 	}
-	s.decide(t, c, c.Spec.Restart.OnExit(reason), "", childEnded(c))
 }
 
 // initFailed says that an init did not succeed. A first start fails with it (S12, S31); a restart crashed (S18).
@@ -96,16 +100,18 @@ func (s *State) initFailed(t *tree, c *Child, detail string) {
 	p := initFailed(c.Key, node, c.LastExit.Detail)
 	switch {
 	case t.head.stopping():
-		s.removeStopped(t, c)
+		s.drop(t, c, nil)
 	case !c.Started():
 		s.startFails(t, c, p)
+	case t.goesDown(c):
+		s.wentDown(t, c)
 	default:
 		s.decide(t, c, c.Spec.Restart.OnExit(sup.ExitError), node, p)
 	}
 }
 
-// decide carries out the verdict on a crash or an end, under one_for_one (S7). avoid is the node to leave out when another
-// is eligible; p is for those who wait for a child that goes instead.
+// decide carries out the verdict on a crash or an end. avoid is the node to leave out when another is eligible; p is for
+// those who wait for a child that goes instead.
 func (s *State) decide(t *tree, c *Child, v sup.Verdict, avoid sup.NodeName, p *sup.Problem) {
 	if v == sup.StayDown && !t.head.Spec.Strategy.Keeps() {
 		v = sup.Remove
@@ -129,6 +135,7 @@ func (s *State) decide(t *tree, c *Child, v sup.Verdict, avoid sup.NodeName, p *
 			c = s.again(t, c, avoid)
 		}
 		s.waits(t, c)
+		s.restartGroup(t, c)
 	}
 }
 
@@ -139,11 +146,13 @@ func (s *State) stoppedSlot(t *tree, c *Child) {
 	c.Why = 0
 	switch {
 	case t.head.stopping():
-		s.removeStopped(t, c)
+		s.drop(t, c, nil)
 	case why == WhyTerminate:
 		s.remove(t, c, terminated(c.Key))
 	case why == WhyMove && c.Started() && c.Spec.Restart.OnNodeLoss() == sup.Remove:
 		s.remove(t, c, childEnded(c))
+	case why == WhyGroup:
+		s.wentDown(t, c)
 	case why == WhyRestart || why == WhyMove:
 		s.again(t, c)
 	default:

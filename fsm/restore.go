@@ -107,6 +107,9 @@ func (b *builder) add(kind frameKind, body []byte) error {
 		if c.Toward != "" {
 			s.aimed++
 		}
+		if c.Due {
+			b.tree.dues++
+		}
 		if c.Seat != 0 {
 			b.kids = append(b.kids, c)
 		}
@@ -144,11 +147,12 @@ func (b *builder) index() error {
 		if i > 0 && b.kids[i-1].Seat == c.Seat {
 			return fmt.Errorf("snapshot: two slots have seat %d: %w", c.Seat, ErrCorrupt)
 		}
+		m, t := s.member(c.Node), s.trees.get(c.Key.Supervisor)
 		if c.Wants {
 			s.wanting.add(c)
+			t.wants++
 			continue
 		}
-		m, t := s.member(c.Node), s.trees.get(c.Key.Supervisor)
 		if m == nil {
 			return fmt.Errorf("snapshot: child %s is on unknown node %q: %w", c.Key, c.Node, ErrCorrupt)
 		}

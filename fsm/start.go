@@ -6,8 +6,8 @@ import (
 	sup "github.com/supnode/supnode/supervisor"
 )
 
-// startSupervisor creates a supervisor and makes all its children want a node: one_for_one children do not depend on each
-// other, so their inits may overlap (S10). The request is done when the last init has returned (S12).
+// startSupervisor creates a supervisor and makes its children start, all at once or in order (S10). The request is done when
+// the last init has returned (S12).
 func (s *State) startSupervisor(key string, c *StartSupervisor) Result {
 	name := c.Spec.Name
 	if _, made := slices.BinarySearch(s.once, name); c.Once && made {
@@ -29,10 +29,10 @@ func (s *State) startSupervisor(key string, c *StartSupervisor) Result {
 	})
 	s.trees.add(t)
 	s.running++
+	s.stir(t)
 	for _, child := range c.Spec.Children {
 		s.addChild(t, child)
 	}
-	s.started(t)
 	return Result{Status: Pending}
 }
 
@@ -59,20 +59,17 @@ func (s *State) mayStart(spec *sup.Spec) *sup.Problem {
 	return nil
 }
 
-// addChild appends a child to the start order (S6); it wants a node.
+// addChild appends a child to the start order (S6); it is to start.
 func (s *State) addChild(t *tree, spec sup.ChildSpec) *Child {
 	h := s.edit(t)
 	h.NextOrder++
 	c := &Child{Key: sup.Key{Supervisor: h.Name, Child: spec.ID}, Spec: &spec, Order: h.NextOrder, rev: s.turn.rev}
 	t.children.add(c)
-	return s.wish(t, c)
+	return s.due(t, c)
 }
 
-// started ends the start when no init is outstanding any more.
+// started ends a start.
 func (s *State) started(t *tree) {
-	if !t.head.starting() || t.head.Op.Left > 0 {
-		return
-	}
 	h := s.edit(t)
 	op := h.Op
 	h.Op, h.Status, h.StartedAt = nil, sup.StatusRunning, s.wall
@@ -83,7 +80,6 @@ func (s *State) started(t *tree) {
 	for _, key := range op.Starters {
 		s.complete(key, &Outcome{Supervisor: h.Name})
 	}
-	s.drain(t)
 }
 
 // oneLess says that one child less is outstanding in a start.
@@ -94,7 +90,6 @@ func (s *State) oneLess(t *tree) {
 	less := *t.head.Op
 	less.Left--
 	s.edit(t).Op = &less
-	s.started(t)
 }
 
 // startFails gives up the first start of a child whose slot is free: the start of its supervisor fails with it (S12), or
@@ -115,7 +110,7 @@ func (s *State) undoStart(t *tree, p *sup.Problem) {
 
 // drain carries out the requests that waited for an operation, in order, until one of them begins another.
 func (s *State) drain(t *tree) {
-	for t.head.Op == nil && len(t.head.Queue) > 0 {
+	for t.head.Op == nil && len(t.head.Queue) > 0 && !t.underway() {
 		h := s.edit(t)
 		q := h.Queue[0]
 		h.Queue = h.Queue[1:]

@@ -60,7 +60,6 @@ func (s *State) stopAll(t *tree, reason string, op *Op) {
 	for c := range t.children.all() {
 		s.calm(t, c, p)
 	}
-	s.stopNext(t)
 }
 
 // calm makes a child of a stopping supervisor not run again.
@@ -71,13 +70,10 @@ func (s *State) calm(t *tree, c *Child, p *sup.Problem) {
 	}
 }
 
-// stopNext carries a stop on: it asks the last child left to stop, of simple_one_for_one all, and ends the stop when none is
-// left. It does nothing while a child is waited for, or while the state is Held.
+// stopNext carries a stop on: it asks the last child left to stop, of simple_one_for_one all at once, and ends the stop when
+// none is left.
 func (s *State) stopNext(t *tree) {
-	if !t.head.stopping() || s.held {
-		return
-	}
-	if t.head.simple() {
+	if t.head.simple() && t.children.len() > 0 {
 		s.stopTogether(t)
 		return
 	}
@@ -96,15 +92,6 @@ func (s *State) stopNext(t *tree) {
 		s.drop(t, c, nil)
 	}
 	s.endStop(t)
-}
-
-// removeStopped removes a child of a stopping supervisor whose slot is free, and goes on with the stop.
-func (s *State) removeStopped(t *tree, c *Child) {
-	s.drop(t, c, nil)
-	if !s.held && t.head.simple() && t.children.len() > 0 {
-		return // the others have been told already
-	}
-	s.stopNext(t)
 }
 
 // endStop ends a stop whose children are gone. The record stays readable (S37), unless the stop undid a start.

@@ -36,10 +36,10 @@ type Supervisor struct {
 // OpKind names an operation of a supervisor.
 type OpKind uint8
 
-// The operations of a supervisor. OpGroup and OpApplying are reserved for strategies and manifests that this version refuses.
+// The operations of a supervisor. OpApplying is reserved for manifests that this version refuses.
 const (
 	OpStarting OpKind = 1 // its initial children start (S12)
-	OpGroup    OpKind = 2 // a group of children restarts in order (S8–S11)
+	OpGroup    OpKind = 2 // children stop and start in order (S8–S11): a group, or one by hand
 	OpStopping OpKind = 3 // its children stop in reverse start order (S13)
 	OpApplying OpKind = 4 // a new manifest is carried out
 )
@@ -47,7 +47,8 @@ const (
 // Op is the operation in progress of a supervisor. It is immutable.
 type Op struct {
 	Kind OpKind `cbor:"1,keyasint"`
-	// Cursor is the Order of the child that the operation waits for. OpStopping: those after it are gone.
+	// Cursor is the Order of the child whose stop the operation waits for. Those after it are down: gone when all of the
+	// supervisor stops, due when a group goes down.
 	Cursor uint64 `cbor:"2,keyasint,omitempty"`
 	// Left is the number of children whose first init has not returned, of OpStarting.
 	Left int `cbor:"3,keyasint,omitempty"`
@@ -58,6 +59,8 @@ type Op struct {
 	Waiters []string `cbor:"6,keyasint,omitempty"`
 	// Remove says that nothing stays behind: the stop undoes a failed start (S12).
 	Remove bool `cbor:"7,keyasint,omitempty"`
+	// Down says that a group goes down: the children from this Order on stop in reverse, then they start in order; 0 = none.
+	Down uint64 `cbor:"8,keyasint,omitempty"`
 }
 
 // Queued is a request that waits for the operation in progress. Exactly one command is set.
@@ -70,12 +73,17 @@ type Queued struct {
 func (h *Supervisor) starting() bool { return h.Op != nil && h.Op.Kind == OpStarting }
 func (h *Supervisor) stopping() bool { return h.Op != nil && h.Op.Kind == OpStopping }
 
-// tree is a supervisor with its children.
+// tree is a supervisor with its children. All but the records is derived from them.
 type tree struct {
 	head     *Supervisor
 	children roll[sup.ChildID, Child]
 	onNode   map[sup.NodeName]int // held slots by node; without zeros
+	held     int                  // slots that are held
 	active   int                  // slots that are Running
+	wants    int                  // slots that want a node
+	dues     int                  // slots that are Due
+	dueFrom  uint64               // none with a lower Order is Due
+	stirred  bool                 // it changed in this turn and is to advance
 }
 
 func newTree(head *Supervisor) *tree {
@@ -88,10 +96,14 @@ func newTree(head *Supervisor) *tree {
 
 // hold counts a slot as held by a node (by = 1) or no more (by = -1).
 func (t *tree) hold(n sup.NodeName, by int) {
+	t.held += by
 	if t.onNode[n] += by; t.onNode[n] == 0 {
 		delete(t.onNode, n)
 	}
 }
+
+// busy is the number of children that are on their way up or down: they want a node, their init runs, or they stop.
+func (t *tree) busy() int { return t.wants + t.held - t.active }
 
 // intensity is the supervisor's restart intensity (S15).
 func (h *Supervisor) intensity() sup.Intensity {

@@ -52,8 +52,12 @@ func (s *State) Awaits(n sup.Name, key string) sup.ChildID {
 	return ""
 }
 
-// stopTogether begins the stop of children that do not depend on each other: all at once (S13).
+// stopTogether carries on the stop of children that do not depend on each other: all are asked at once (S13), which the
+// operation's cursor says.
 func (s *State) stopTogether(t *tree) {
+	if t.head.Op.Cursor != 0 {
+		return
+	}
 	children := make([]*Child, 0, t.children.len())
 	for c := range t.children.all() {
 		children = append(children, c)
@@ -66,7 +70,7 @@ func (s *State) stopTogether(t *tree) {
 			s.stopSlot(t, c, WhyShutdown)
 		}
 	}
-	if t.children.len() == 0 {
-		s.endStop(t)
-	}
+	op := *t.head.Op
+	op.Cursor = t.head.NextOrder
+	s.edit(t).Op = &op
 }

@@ -89,6 +89,12 @@ func slot(c *Child, now int64) string {
 			text += ": " + c.PendingReason
 		}
 		return text
+	case c.Due:
+		text := "due"
+		if len(c.Avoid) > 0 {
+			text += fmt.Sprintf(", not on %s", c.Avoid)
+		}
+		return text
 	case c.Phase == Unplaced && c.Why != 0:
 		return "owes a stop: " + c.Why.String()
 	case c.Phase == Stopping:

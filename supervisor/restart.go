@@ -32,6 +32,14 @@ func (r Restart) OnNodeLoss() Verdict {
 	return RunAgain
 }
 
+// OnGroupRestart is what the restart type does with a child that is stopped because another one failed (S3, S8, S9).
+func (r Restart) OnGroupRestart() Verdict {
+	if r == Temporary {
+		return Remove
+	}
+	return RunAgain
+}
+
 // Valid reports whether r is one of the three restart types.
 func (r Restart) Valid() bool { return r == Permanent || r == Transient || r == Temporary }
 

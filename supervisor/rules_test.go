@@ -26,29 +26,24 @@ func TestRestartTypes(t *testing.T) { // S1–S3, S24
 		if got := r.OnNodeLoss(); got != want {
 			t.Errorf("%s after the loss of its node: %d, want %d", r, got, want)
 		}
+		if got := r.OnGroupRestart(); got != want {
+			t.Errorf("%s in a group restart: %d, want %d", r, got, want)
+		}
 	}
 }
 
-func TestReach(t *testing.T) { // S7–S9, S23, S34
+func TestReach(t *testing.T) { // S7–S9, S34
 	for _, c := range []struct {
 		strategy Strategy
-		failed   []int
-		want     []int
+		failed   uint64
+		from     uint64
+		alone    bool
 	}{
-		{OneForOne, []int{2}, []int{2}},
-		{OneForOne, []int{0, 3}, []int{0, 3}},
-		{SimpleOneForOne, []int{1}, []int{1}},
-		{OneForAll, []int{2}, []int{0, 1, 2, 3, 4}},
-		{OneForAll, []int{1, 4}, []int{0, 1, 2, 3, 4}},
-		{RestForOne, []int{2}, []int{2, 3, 4}},
-		{RestForOne, []int{0}, []int{0, 1, 2, 3, 4}},
-		{RestForOne, []int{4}, []int{4}},
-		{RestForOne, []int{1, 3}, []int{1, 2, 3, 4}},
-		{OneForAll, nil, nil}, // only temporary ones failed: S4
-		{RestForOne, nil, nil},
+		{OneForOne, 2, 2, true}, {SimpleOneForOne, 1, 1, true}, {OneForAll, 2, 1, false}, {OneForAll, 1, 1, false}, {RestForOne, 2, 2, false},
+		{RestForOne, 1, 1, false},
 	} {
-		if got := c.strategy.Reach(5, c.failed...); !slices.Equal(got, c.want) {
-			t.Errorf("%s, %v of 5 failed: %v, want %v", c.strategy, c.failed, got, c.want)
+		if from, alone := c.strategy.Reach(c.failed); from != c.from || alone != c.alone {
+			t.Errorf("%s, child %d failed: from %d on, alone=%t", c.strategy, c.failed, from, alone)
 		}
 	}
 	if OneForOne.InOrder() || SimpleOneForOne.InOrder() || !OneForAll.InOrder() || !RestForOne.InOrder() { // S10

@@ -25,12 +25,10 @@ func (s Spec) Validate() []FieldError {
 		v.add("name", "%q is not a supervisor name; use 1 to %d letters, digits, _ or -", s.Name, MaxSupervisorName)
 	}
 	switch s.Strategy {
-	case "", OneForOne:
+	case "", OneForOne, OneForAll, RestForOne:
 		v.static(s)
 	case SimpleOneForOne:
 		v.simple(s)
-	case OneForAll, RestForOne:
-		v.add("strategy", "%s is not supported by this version; use one_for_one or simple_one_for_one", s.Strategy)
 	default:
 		v.add("strategy", "%q is not a strategy; use one_for_one, one_for_all, rest_for_one or simple_one_for_one", s.Strategy)
 	}

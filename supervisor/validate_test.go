@@ -61,8 +61,6 @@ func TestInvalidManifests(t *testing.T) {
 	for _, c := range []struct{ manifest, location, message string }{
 		{`{"name": "a/b"}`, "name", "letters"},
 		{`{"name": "` + strings.Repeat("x", 129) + `"}`, "name", "128"},
-		{`{"strategy": "one_for_all"}`, "strategy", "not supported by this version"},
-		{`{"strategy": "rest_for_one"}`, "strategy", "not supported by this version"},
 		{`{"strategy": "simple_one_for_one"}`, "child_template", "needs a child_template"},
 		{`{"strategy": "simple_one_for_one", "child_template": {"behavior": "x", "id": "w"}}`, "child_template.id", "no id"},
 		{`{"strategy": "simple_one_for_one", "child_template": {"restart": "permanent"}}`, "child_template.behavior", "needs a behavior"},
