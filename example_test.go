@@ -175,6 +175,34 @@ func Example_children() {
 	// pool <nil>
 }
 
+// Children of simple_one_for_one are made from a template, each with args of its own.
+func Example_template() {
+	behaviors := actor.NewRegistry()
+	behaviors.Register(poolWorker())
+	n, stop := startNode(behaviors)
+	defer stop()
+	ctx := context.Background()
+	tasks, err := supervisor.Start(ctx, n, supervisor.Options{
+		Name: "tasks", Strategy: supervisor.SimpleOneForOne,
+		ChildTemplate: &supervisor.ChildSpec{Behavior: "pool-worker", Restart: supervisor.Transient, Selector: supervisor.RoundRobin},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, task := range []string{"images", "videos", "audio"} {
+		ref, err := tasks.StartChildArgs(ctx, WorkerArgs{Prefix: task + ": "})
+		if err != nil {
+			log.Fatal(err)
+		}
+		text, err := Process.Call(ctx, ref, Task{Payload: "go"})
+		fmt.Println(ref.Key().Child, text, err)
+	}
+	// Output:
+	// child_1 images: GO <nil>
+	// child_2 videos: GO <nil>
+	// child_3 audio: GO <nil>
+}
+
 // A program decides by the type of an error, and shows the error itself, which says what to do.
 func Example_errors() {
 	behaviors := actor.NewRegistry()
