@@ -98,8 +98,8 @@ func (d *draw) order(w *World) string {
 		}
 	}
 	run := func(ch *Child) string { return fmt.Sprintf("%s#%d", ch.Key(), ch.Inc) }
-	live := d.nodes(m, func(n *Node) bool { return n.live() })
-	gone := d.nodes(m, func(n *Node) bool { return !n.live() })
+	live := d.nodes(m, func(n *Node) bool { return n.Life == "up" })
+	gone := d.nodes(m, func(n *Node) bool { return n.Life != "up" })
 	for _, n := range nodeNames {
 		if m.Node(n) == nil {
 			gone = append(gone, n)
@@ -122,7 +122,13 @@ func (d *draw) order(w *World) string {
 	add(20, len(gone) > 0, func() string { return "register " + string(one(d, "node", gone)) })
 	add(1, len(live) > 0, func() string { return "register " + string(one(d, "node", live)) })
 	add(6, len(live) > 0, func() string { return "down " + string(one(d, "node", live)) })
-	add(2, len(live) > 0, func() string { return "leave " + string(one(d, "node", live)) })
+	add(2, len(live) > 0, func() string {
+		return strings.TrimSpace("leave " + string(one(d, "node", live)) + " " + one(d, "pace", []string{"", "paced"}))
+	})
+	add(2, true, func() string {
+		return one(d, "drain", []string{"undrain ", "drain "}) + string(one(d, "node", nodeNames))
+	})
+	add(3, len(placed)+len(running) > 0, func() string { return "move " + run(one(d, "child", slices.Concat(placed, running))) })
 	add(2, len(live) > 0, func() string { return "left " + string(one(d, "node", live)) })
 	add(20-10*min(len(m.Sups), 2), true, func() string { return d.start() })
 	add(1, true, func() string { return d.start() })

@@ -23,12 +23,20 @@ type Cluster struct {
 // Node is a member. Session rises with every registration.
 type Node struct {
 	Name      sup.NodeName
-	Status    string // up | draining | down | left
+	Life      string // up | down | left
+	Drained   bool   // by an operator, until that is undone
+	Leaving   bool   // its process has begun a goodbye
 	Session   uint64
 	Behaviors []string
 }
 
-func (n *Node) live() bool { return n.Status == "up" || n.Status == "draining" }
+// Status is what users see (api.md §3).
+func (n *Node) Status() string {
+	if n.Life == "up" && (n.Drained || n.Leaving) {
+		return "draining"
+	}
+	return n.Life
+}
 
 // Request is what is known of a client's request (S36).
 type Request struct {
@@ -124,7 +132,7 @@ func (c *Cluster) end(key string, code sup.Code) {
 
 // Eligible (S28): up, not draining, has the behavior, is the node that the child is pinned to.
 func (c *Cluster) Eligible(ch *Child, n *Node) bool {
-	return n.Status == "up" && slices.Contains(n.Behaviors, ch.Spec.Behavior) && (ch.pin() == "" || ch.pin() == n.Name)
+	return n.Status() == "up" && slices.Contains(n.Behaviors, ch.Spec.Behavior) && (ch.pin() == "" || ch.pin() == n.Name)
 }
 
 // Wanting are the children that want a node, by supervisor and in start order.

@@ -15,56 +15,112 @@ func (c *Cluster) Register(name sup.NodeName, behaviors []string) Answer {
 		c.Nodes = append(c.Nodes, n)
 		slices.SortFunc(c.Nodes, func(a, b *Node) int { return strings.Compare(string(a.Name), string(b.Name)) })
 	}
-	wasLive := n.live()
-	n.Status = "down"
-	if wasLive {
+	if n.Life == "up" {
+		n.Life = "down"
 		c.lose(n, true, "registered anew")
 	}
 	c.sessions++
-	n.Status, n.Session, n.Behaviors = "up", c.sessions, behaviors
+	n.Life, n.Leaving, n.Session, n.Behaviors = "up", false, c.sessions, behaviors
 	c.emit(sup.Event{Type: sup.EventNodeJoined, Node: name})
+	if n.Drained {
+		c.emit(sup.Event{Type: sup.EventNodeDraining, Node: name, Reason: byOperator})
+	}
 	return ok
 }
+
+const byOperator = "drained by an operator"
 
 // NodeDown (S23).
 func (c *Cluster) NodeDown(name sup.NodeName, why string) Answer {
 	n := c.Node(name)
-	if n == nil || !n.live() {
+	if n == nil || n.Life != "up" {
 		return stale
 	}
-	n.Status = "down"
+	n.Life = "down"
 	c.lose(n, true, why)
 	return ok
 }
 
-// Leave begins a goodbye (P3): the node takes nothing more, what it has is stopped and moved, uncounted (S16).
-func (c *Cluster) Leave(name sup.NodeName) Answer {
+// Leave begins a goodbye (P3): the node takes nothing more, what it has is moved, uncounted (S16), all at once or, paced, one
+// by one with Move.
+func (c *Cluster) Leave(name sup.NodeName, paced bool) Answer {
 	n := c.Node(name)
-	if n == nil || n.Status != "up" {
+	if n == nil || n.Life != "up" || n.Leaving {
 		return stale
 	}
-	n.Status = "draining"
-	c.emit(sup.Event{Type: sup.EventNodeDraining, Node: name})
+	n.Leaving = true
+	if !n.Drained {
+		c.emit(sup.Event{Type: sup.EventNodeDraining, Node: name})
+	}
 	for _, s := range c.Sups {
 		for _, ch := range s.Children {
-			if ch.Node == name && (ch.State == Placed || ch.State == Running) && s.Op != stopping {
-				ch.stop(move)
+			if !paced && ch.Node == name && (ch.State == Placed || ch.State == Running) && s.Op != stopping {
+				s.move(ch)
 			}
 		}
 	}
 	return ok
 }
 
-// Left ends a goodbye: what is still there is lost.
+// Left ends a goodbye: what is still there runs again elsewhere, and no failure is counted anywhere.
 func (c *Cluster) Left(name sup.NodeName) Answer {
 	n := c.Node(name)
-	if n == nil || !n.live() {
+	if n == nil || n.Life != "up" {
 		return stale
 	}
-	n.Status = "left"
+	n.Life = "left"
 	c.emit(sup.Event{Type: sup.EventNodeLeft, Node: name})
 	c.lose(n, false, "")
 	return ok
+}
+
+// Drain has a node take nothing more until that is undone; it outlasts its sessions.
+func (c *Cluster) Drain(key string, name sup.NodeName, undo bool) Answer {
+	return c.ask(key, func() {
+		n := c.Node(name)
+		if n == nil {
+			c.end(key, sup.CodeNodeNotFound)
+			return
+		}
+		before := n.Status()
+		n.Drained = !undo
+		switch after := n.Status(); {
+		case before == after:
+		case undo:
+			c.emit(sup.Event{Type: sup.EventNodeUndrained, Node: name})
+		default:
+			c.emit(sup.Event{Type: sup.EventNodeDraining, Node: name, Reason: byOperator})
+		}
+		c.end(key, "")
+	})
+}
+
+// Move stops a child that is to run elsewhere (S16). Nothing is ended that would not run again (S3); of supervisors whose
+// children start one after another only one moves at a time, when all is quiet (S10).
+func (c *Cluster) Move(k sup.Key, inc uint64) Answer {
+	ch := c.reported(k, inc)
+	if ch == nil || ch.State == Stopping || ch.temporary() && ch.Started {
+		return stale
+	}
+	s := ch.sup
+	switch {
+	case s.Op == stopping:
+		return stale
+	case s.inOrder() && s.Op != idle:
+		return stale
+	}
+	s.move(ch)
+	return ok
+}
+
+func (s *Sup) move(ch *Child) {
+	ch.stop(move)
+	if s.inOrder() {
+		ch.due = true
+		if s.Op == idle {
+			s.Op = working
+		}
+	}
 }
 
 // Established is the first entry of a leader.

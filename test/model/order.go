@@ -17,10 +17,10 @@ import (
 // cluster time goes on by D, the orders happen, the leader places children, and it says of others that no node can take them.
 // Orders:
 //
-//	register N [BEHAVIOR…] · down N · leave N · left N · leader N · tick
+//	register N [BEHAVIOR…] · down N · leave N [paced] · left N · drain N · undrain N · leader N · tick
 //	start SUP STRATEGY [max=1/5s] [auto=any|all] [limit=N] CHILD…   CHILD is ID[:RESTART][*][@NODE][!BEHAVIOR], * = significant
 //	add SUP [CHILD] · terminate SUP/ID · restart SUP/ID · stop SUP [REASON]
-//	running SUP/ID[#INC] · ended SUP/ID[#INC] REASON · initfailed SUP/ID[#INC]   INC is the entry that placed it
+//	running SUP/ID[#INC] · ended SUP/ID[#INC] REASON · initfailed SUP/ID[#INC] · move SUP/ID[#INC]   INC is the entry that placed it
 //	again K                                      the K-th request is asked again under its key
 //
 // The child of simple_one_for_one's start is its template.

@@ -11,7 +11,7 @@ import (
 func (c *Cluster) Picture() []string {
 	lines := []string{}
 	for _, n := range c.Nodes {
-		lines = append(lines, fmt.Sprintf("node %s %s session=%d", n.Name, n.Status, n.Session))
+		lines = append(lines, fmt.Sprintf("node %s %s session=%d", n.Name, n.Status(), n.Session))
 	}
 	for _, s := range c.Sups {
 		active := 0

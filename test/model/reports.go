@@ -34,7 +34,7 @@ func (c *Cluster) ReportEnded(k sup.Key, inc uint64, reason sup.ExitReason) Answ
 	}
 	s := ch.sup
 	if reason == sup.ExitNodeDown {
-		s.lost([]*Child{ch}, ch.Node)
+		s.lost([]*Child{ch}, ch.Node, true)
 		s.advance()
 		return ok
 	}
@@ -122,7 +122,7 @@ func (s *Sup) exited(ch *Child, reason sup.ExitReason, avoid sup.NodeName) {
 	case ch.halt: // it was to stop for the group anyway
 		s.halted(ch)
 	case ch.restartedAfter(reason):
-		s.crash([]*Child{ch}, false, avoid)
+		s.fail([]*Child{ch}, crash, avoid)
 	case ch.temporary() || s.simple(): // S3, S34
 		s.remove(ch)
 		s.endedForGood(ch)
@@ -151,8 +151,9 @@ func (s *Sup) endedForGood(ch *Child) {
 	s.beginStop(sup.ReasonShutdown, sup.CodeSupervisorStopped)
 }
 
-// lost is one decision for all children of the supervisor that are lost with a node (S12, S23–S25).
-func (s *Sup) lost(children []*Child, node sup.NodeName) {
+// lost is one decision for all children of the supervisor that are lost with a node (S12, S23–S25). It is no failure when the
+// node has left in peace.
+func (s *Sup) lost(children []*Child, node sup.NodeName, failure bool) {
 	for _, ch := range children {
 		was, followed := ch.State, ch.then
 		ch.ended(sup.ExitNodeDown)
@@ -183,7 +184,11 @@ func (s *Sup) lost(children []*Child, node sup.NodeName) {
 		}
 	}
 	if s.Op != stopping {
-		s.crash(failed, true, node)
+		cause := left
+		if failure {
+			cause = nodeLoss
+		}
+		s.fail(failed, cause, node)
 	}
 }
 
@@ -204,7 +209,7 @@ func (c *Cluster) lose(n *Node, failure bool, why string) {
 	}
 	for _, s := range slices.Clone(c.Sups) {
 		if len(held[s]) > 0 {
-			s.lost(held[s], n.Name)
+			s.lost(held[s], n.Name, failure)
 			s.advance()
 		}
 	}

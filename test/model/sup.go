@@ -124,10 +124,19 @@ func (s *Sup) count() bool {
 	return false
 }
 
-// crash is the failure of children that are to run again: by a crash, counted once, or by the loss of a node, not counted
-// (S7–S9, S11, S16, S23). failed is in start order; avoid is the node that the choice excludes (S18, S25).
-func (s *Sup) crash(failed []*Child, node bool, avoid sup.NodeName) {
-	if len(failed) == 0 || !node && !s.count() {
+// cause is why children that are to run again are down.
+type cause int
+
+const (
+	crash    cause = iota // an exit or a failed init (S15, S18)
+	nodeLoss              // not counted in the window (S16)
+	left                  // their node has left: no failure, a move (S16, S22)
+)
+
+// fail is one decision for children that are down and to run again (S7–S9, S11, S15, S23). failed is in start order; avoid is
+// the node that the choice excludes (S18, S25).
+func (s *Sup) fail(failed []*Child, why cause, avoid sup.NodeName) {
+	if len(failed) == 0 || why == crash && !s.count() {
 		return
 	}
 	reach := failed // S7
@@ -137,8 +146,10 @@ func (s *Sup) crash(failed []*Child, node bool, avoid sup.NodeName) {
 	case sup.RestForOne: // S9
 		reach = s.Children[slices.Index(s.Children, failed[0]):]
 	}
-	s.Total += uint64(len(failed))
-	if node {
+	if why != left {
+		s.Total += uint64(len(failed))
+	}
+	if why == nodeLoss {
 		s.ForNodes += uint64(len(failed))
 	}
 	for _, ch := range failed {

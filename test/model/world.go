@@ -199,7 +199,7 @@ func (w *World) order(text string) (fsm.Command, Answer, error) {
 		return fsm.Command{NodeDown: &fsm.NodeDown{Node: n, Session: session, Why: "lease expired"}}, m.NodeDown(n, "lease expired"), nil
 	case "leave":
 		n, session := node()
-		return fsm.Command{Leave: &fsm.Leave{Node: n, Session: session}}, m.Leave(n), nil
+		return fsm.Command{Leave: &fsm.Leave{Node: n, Session: session, Paced: len(words) > 2}}, m.Leave(n, len(words) > 2), nil
 	case "left":
 		n, session := node()
 		return fsm.Command{Left: &fsm.Left{Node: n, Session: session}}, m.Left(n), nil
@@ -213,6 +213,13 @@ func (w *World) order(text string) (fsm.Command, Answer, error) {
 		r := report(fsm.ReportInitFailed)
 		r.Reason = sup.ExitError
 		return fsm.Command{Report: r}, m.ReportInitFailed(r.Key, r.Inc.Index), nil
+	case "move":
+		r := report(0)
+		return fsm.Command{Move: &fsm.Move{Key: r.Key, Inc: r.Inc}}, m.Move(r.Key, r.Inc.Index), nil
+	case "drain", "undrain":
+		undo := words[0] == "undrain"
+		c := request(fsm.Command{Drain: &fsm.Drain{Node: sup.NodeName(words[1]), Undo: undo}})
+		return c, m.Drain(c.Request.Key, sup.NodeName(words[1]), undo), nil
 	case "again":
 		i := 0
 		if _, err := fmt.Sscanf(words[1], "k%d", &i); err != nil || i < 1 || i > len(w.asked) {
