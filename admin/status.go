@@ -12,7 +12,10 @@ func (a *api) statusRoutes() {
 	register(a, huma.Operation{
 		Method: http.MethodGet, Path: "/v1/status", OperationID: "status", Responses: refuses(), Summary: "This node's view", Tags: []string{"nodes"},
 		Description: "What the node asked knows by itself: it neither waits for a leader nor asks one, whatever timeout and consistency say.",
-	}, func(context.Context, *struct{ Reading }) (*struct{ Body node.Status }, error) {
+	}, func(ctx context.Context, in *struct{ Reading }) (*struct{ Body node.Status }, error) {
+		if _, err := in.apply(ctx); err != nil {
+			return nil, err
+		}
 		s := a.node.Status()
 		if s.Servers == nil {
 			s.Servers = []node.Server{}

@@ -45,6 +45,9 @@ func (c *command) root() *cobra.Command {
 		Args: unknownCommand,
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		if words := cmd.Flags().Args(); cmd.HasSubCommands() && len(words) > 0 {
+			return unknownCommand(cmd, words) // it has no such flag because there is no such command
+		}
 		return usagef("%w; see %s --help", err, cmd.CommandPath())
 	})
 	root.AddCommand(c.start(), c.dev(), c.configGroup(), c.status(), c.nodes(), c.sup(), c.children(), c.events(), c.tls(), c.tokens(), c.node(), c.version())

@@ -1,0 +1,225 @@
+package edges
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/supnode/supnode/test/jepsen-lite/cluster"
+	"github.com/supnode/supnode/test/machine"
+)
+
+// patience bounds every wait; nothing takes a tenth of it on an idle machine.
+const patience = 60 * time.Second
+
+// binary is the supnode that all tests run.
+var binary string
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) (code int) {
+	defer machine.Alone()()
+	dir, err := os.MkdirTemp("", "supnode-edges-")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	if binary, err = cluster.Build(dir, false); err != nil {
+		panic(err)
+	}
+	code = m.Run()
+	if err := closeTown(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = max(code, 1)
+	}
+	return code
+}
+
+// supnode runs the program to its end.
+func supnode(t *testing.T, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, binary, args...)
+	var out, complaints bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &complaints
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGQUIT) } // and it says what it does
+	cmd.WaitDelay = 5 * time.Second
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) || ctx.Err() != nil {
+		t.Fatalf("supnode %s: %v\n%s%s", strings.Join(args, " "), err, &out, &complaints)
+	}
+	return cmd.ProcessState.ExitCode(), out.String(), complaints.String()
+}
+
+// refused runs a start that must fail, and returns what it said.
+func refused(t *testing.T, file string, status int, words ...string) string {
+	t.Helper()
+	got, _, said := supnode(t, "start", "--config", file)
+	if got != status {
+		t.Errorf("exit status %d, want %d", got, status)
+	}
+	wantWords(t, said, words...)
+	return said
+}
+
+// wantWords is what a person must be able to read; no stack or fault may be among it.
+func wantWords(t *testing.T, said string, words ...string) {
+	t.Helper()
+	for _, w := range words {
+		if !strings.Contains(said, w) {
+			t.Errorf("it does not say %q:\n%s", w, said)
+		}
+	}
+	for _, w := range []string{"panic:", "goroutine ", "SIGSEGV", "SIGBUS", "fatal error:", "%!"} {
+		if strings.Contains(said, w) {
+			t.Errorf("it says %q:\n%s", w, said)
+		}
+	}
+}
+
+// process is a supnode that goes on.
+type process struct {
+	t    *testing.T
+	cmd  *exec.Cmd
+	log  string // file
+	done chan struct{}
+}
+
+// start starts a node; it is killed at the test's end.
+func start(t *testing.T, file string) *process {
+	t.Helper()
+	p := &process{t: t, log: file + ".log", done: make(chan struct{})}
+	out, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	p.cmd = exec.Command(binary, "start", "--config", file)
+	p.cmd.Stdout, p.cmd.Stderr = out, out
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(p.done)
+		_ = p.cmd.Wait() // its state tells
+	}()
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill() // of one that has ended: nothing
+		<-p.done
+	})
+	return p
+}
+
+// said is what the process has written so far.
+func (p *process) said() string {
+	b, err := os.ReadFile(p.log)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return string(b)
+}
+
+// ends waits for the process to end by itself and returns its exit status.
+func (p *process) ends() int {
+	p.t.Helper()
+	select {
+	case <-p.done:
+	case <-time.After(patience):
+		_ = p.cmd.Process.Signal(syscall.SIGQUIT)
+		<-p.done
+		p.t.Fatalf("it did not end:\n%s", p.said())
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// leaves asks the process to leave, and waits until it has.
+func (p *process) leaves() {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		p.t.Fatal(err)
+	}
+	if status := p.ends(); status != 0 {
+		p.t.Errorf("it left with status %d:\n%s", status, p.said())
+	}
+}
+
+// lone is a cluster of one server, in a folder of its own.
+type lone struct {
+	dir, file, data string
+	rpc, admin      string
+}
+
+// newLone writes a config file; more is added to it.
+func newLone(t *testing.T, more string) lone {
+	t.Helper()
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := lone{dir: dir, file: filepath.Join(dir, "n1.yaml"), data: filepath.Join(dir, "data"), rpc: freeAddr(t), admin: freeAddr(t)}
+	l.write(t, l.file, more)
+	return l
+}
+
+func (l lone) write(t *testing.T, file, more string) {
+	t.Helper()
+	put(t, file, fmt.Sprintf("node: {name: n1, data_dir: %s}\ncluster: {servers: [{name: n1, addr: %q}]}\nadmin: {listen: %q}\nexec: {enabled: true, allow: [/**]}\n%s",
+		l.data, l.rpc, l.admin, more))
+}
+
+func put(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// given are the addresses that freeAddr has given away.
+var given sync.Map
+
+// freeAddr is a loopback address that nobody listens on, below the ports that the kernel hands out to connections.
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	for port := 20000 + os.Getpid()%1000*5; port < 32000; port++ {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			continue
+		}
+		addr := l.Addr().String()
+		l.Close()
+		if _, given := given.LoadOrStore(addr, true); !given {
+			return addr
+		}
+	}
+	t.Fatal("no free port")
+	return ""
+}
+
+// within is a context that ends when a test has waited long enough.
+func within(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// await polls until ok says nil.
+func await(t *testing.T, what string, ok func() error) {
+	t.Helper()
+	if err := cluster.Until(within(t), what, func(context.Context) error { return ok() }); err != nil {
+		t.Fatal(err)
+	}
+}
