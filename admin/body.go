@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -22,6 +23,15 @@ const MaxBody = 1 << 20
 // bodyTimeout bounds how long a client may take to send a body.
 const bodyTimeout = 10 * time.Second
 
+// boundBody bounds how long the client may take to send its body, whoever reads it: also net/http, which takes in what a
+// handler has left unread before it sends the answer.
+func boundBody(w http.ResponseWriter, r *http.Request) {
+	if r.Body != nil && r.Body != http.NoBody {
+		// Writers that know no deadlines (in tests) refuse; then there is none to lift.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
+	}
+}
+
 // readBody takes the whole body in, so that nothing behind it waits for a client, and lifts the read deadline again:
 // one that strikes later would cancel the request.
 func readBody(w http.ResponseWriter, r *http.Request) *sup.Problem {
@@ -33,17 +43,18 @@ func readBody(w http.ResponseWriter, r *http.Request) *sup.Problem {
 	if r.ContentLength > MaxBody {
 		return tooLarge
 	}
-	control := http.NewResponseController(w)
-	// Writers that know no deadlines (in tests) refuse; then there is none to lift.
-	_ = control.SetReadDeadline(time.Now().Add(bodyTimeout))
 	body, err := io.ReadAll(io.LimitReader(r.Body, MaxBody+1))
-	_ = control.SetReadDeadline(time.Time{})
 	switch {
 	case err != nil:
-		return invalidAt("body", "the body could not be read within %s: %s", bodyTimeout, err)
+		w.Header().Set("Connection", "close") // the rest is not waited for
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return invalidAt("body", "the body did not arrive within %s", bodyTimeout)
+		}
+		return invalidAt("body", "the body could not be read: %s", err)
 	case len(body) > MaxBody:
 		return tooLarge
 	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	if len(body) == 0 {
 		return nil

@@ -51,7 +51,10 @@ func Listen(addr, cert, key string, logger hclog.Logger) (*Server, error) {
 	s := &Server{listener: l, cancel: cancel, done: make(chan struct{})}
 	s.http = &http.Server{
 		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
-		Handler:     http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*s.handler.Load()).ServeHTTP(w, r) }),
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			boundBody(w, r)
+			(*s.handler.Load()).ServeHTTP(w, r)
+		}),
 		BaseContext: func(net.Listener) context.Context { return base },
 		ErrorLog:    log.New(logger.StandardWriter(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}), "", 0),
 	}

@@ -22,8 +22,8 @@ import (
 // patience bounds every wait; nothing takes a tenth of it on an idle machine.
 const patience = 60 * time.Second
 
-// binary is the supnode that all tests run.
-var binary string
+// program is the supnode that all tests run.
+var program string
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
@@ -34,7 +34,7 @@ func run(m *testing.M) (code int) {
 		panic(err)
 	}
 	defer os.RemoveAll(dir)
-	if binary, err = cluster.Build(dir, false); err != nil {
+	if program, err = cluster.Build(dir, false); err != nil {
 		panic(err)
 	}
 	code = m.Run()
@@ -50,7 +50,7 @@ func supnode(t *testing.T, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd := exec.CommandContext(ctx, program, args...)
 	var out, complaints bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaints
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -107,7 +107,7 @@ func start(t *testing.T, file string) *process {
 		t.Fatal(err)
 	}
 	defer out.Close()
-	p.cmd = exec.Command(binary, "start", "--config", file)
+	p.cmd = exec.Command(program, "start", "--config", file)
 	p.cmd.Stdout, p.cmd.Stderr = out, out
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := p.cmd.Start(); err != nil {
@@ -211,7 +211,7 @@ func freeAddr(t *testing.T) string {
 
 // within is a context that ends when a test has waited long enough.
 func within(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), patience) // also for what a test does when it is over
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -222,4 +222,21 @@ func await(t *testing.T, what string, ok func() error) {
 	if err := cluster.Until(within(t), what, func(context.Context) error { return ok() }); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// ready waits until the node at this admin address says that it is ready.
+func (p *process) ready(admin string) {
+	p.t.Helper()
+	await(p.t, "the node to be ready", func() error {
+		select {
+		case <-p.done:
+			p.t.Fatalf("it ended:\n%s", p.said())
+		default:
+		}
+		a, err := try(p.t.Context(), "GET", "http://"+admin+"/readyz", "")
+		if err == nil && a.status != 200 {
+			err = errors.New(a.body)
+		}
+		return err
+	})
 }

@@ -26,7 +26,7 @@ type town struct {
 
 // newTown starts one; change may edit a node's config file before. fast_failover is on.
 func newTown(dir string, change func(name, text string) string) (*town, error) {
-	c, err := cluster.New(cluster.Config{Binary: binary, Dir: dir, Nodes: 3, FastFailover: "loopback", Allow: []string{"/**"},
+	c, err := cluster.New(cluster.Config{Binary: program, Dir: dir, Nodes: 3, FastFailover: "loopback", Allow: []string{"/**"},
 		Timing: history.Timing{H: 500 * time.Millisecond, TTL: 3 * time.Second}})
 	if err != nil {
 		return nil, err

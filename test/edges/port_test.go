@@ -1,0 +1,49 @@
+package edges
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// A port that another process has is said to be so, with what to do, in the words of the file. The other one goes on.
+func TestAPortThatIsTaken(t *testing.T) {
+	t.Parallel()
+	for _, field := range []string{"admin.listen", "rpc.listen"} {
+		t.Run(field, func(t *testing.T) {
+			t.Parallel()
+			l := newLone(t, "")
+			addr := map[string]string{"admin.listen": l.admin, "rpc.listen": l.rpc}[field]
+			other, err := net.Listen("tcp", addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer other.Close()
+			began := time.Now()
+			refused(t, l.file, 1, field+" "+addr+" is in use by another process: stop it, or choose another port")
+			if took := time.Since(began); took > 20*time.Second {
+				t.Errorf("it took %s to say so", took)
+			}
+			other.Close()
+			p := start(t, l.file) // with the port free it starts: nothing was left half done
+			p.ready(l.admin)
+			p.leaves()
+		})
+	}
+}
+
+// An address that this host does not have.
+func TestAnAddressOfAnotherHost(t *testing.T) {
+	t.Parallel()
+	l := newLone(t, "")
+	file := filepath.Join(l.dir, "elsewhere.yaml")
+	put(t, file, "node: {name: n1, data_dir: "+l.data+"}\ncluster: {servers: [{name: n1, addr: 192.0.2.7:7101}]}\nrpc: {insecure: true}\nadmin: {listen: "+l.admin+"}\n")
+	refused(t, file, 1, "rpc.listen", "192.0.2.7:7101", "write host:port with an address of this host")
+	put(t, file, "node: {name: n1, data_dir: "+l.data+"}\ncluster: {servers: [{name: n1, addr: "+l.rpc+"}]}\nadmin: {listen: 192.0.2.7:8101, insecure: true}\n")
+	refused(t, file, 1, "admin.listen 192.0.2.7:8101", "write host:port with an address of this host")
+	if entries, err := os.ReadDir(filepath.Join(l.data, "raft")); err == nil && len(entries) > 0 {
+		t.Errorf("a Raft log was begun: %v", entries)
+	}
+}
