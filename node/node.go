@@ -46,6 +46,7 @@ type Node struct {
 
 	lead          atomic.Pointer[leadership] // while this node leads
 	known         atomic.Pointer[leaderAddr] // the leader that the agent's stream last found
+	alone         atomic.Pointer[string]     // why no leader is known, once that has lasted
 	waiters       waiters
 	events        watch
 	subscriptions subscriptions
@@ -119,6 +120,7 @@ func Start(ctx context.Context, cfg Config) (_ *Node, err error) {
 	n.tasks.Go(func() { n.runAgent(run) })
 	n.tasks.Go(func() { n.startManifests(run) })
 	n.tasks.Go(func() { n.learnCluster(run) })
+	n.tasks.Go(func() { n.watchLeaderless(run) })
 	go n.reap()
 	return n, nil
 }

@@ -36,12 +36,16 @@ func (n *Node) Ready() Ready {
 	}
 	leader := n.leaderName()
 	if leader == "" {
-		check("leader", false, "no leader is known: a majority of the servers must be up and connected")
+		why := "a majority of the servers must be up and connected"
+		if found := n.alone.Load(); found != nil {
+			why += "; " + *found
+		}
+		check("leader", false, "no leader is known: %s", why)
 	} else {
 		check("leader", true, "%s", leader)
 	}
 	if n.raft != nil {
-		commit, applied := n.raft.CommitIndex(), n.raft.AppliedIndex()
+		commit, applied := n.raft.CommitIndex(), n.fsm.Index()
 		check("caught_up", commit <= applied+maxLag, "applied %d of %d committed entries", applied, commit)
 		free, _, err := store.FreeSpace(n.cfg.DataDir)
 		switch {

@@ -36,6 +36,8 @@ type RefusedError struct {
 	Node sup.NodeName // the node that was meant
 	Addr string
 	Why  string
+	// Cluster is the UUID of the other node's cluster, when it refused for being of another one.
+	Cluster string
 }
 
 func (e *RefusedError) Error() string {

@@ -65,6 +65,7 @@ type reply struct {
 	NotLeader bool         `cbor:"5,keyasint,omitempty"`
 	Leader    sup.NodeName `cbor:"6,keyasint,omitempty"` // with NotLeader
 	Addr      string       `cbor:"7,keyasint,omitempty"` // with NotLeader
+	Cluster   string       `cbor:"8,keyasint,omitempty"` // with Refused, when it is for this cluster's sake
 }
 
 func preamble() []byte { return append([]byte(magic), protocolVersion) }
@@ -166,6 +167,7 @@ func (p *Port) judge(c *conn, g greeting) reply {
 	case g.To != p.cfg.Node:
 		r.Refused = fmt.Sprintf("this is node %s, not %s: an address in cluster.servers leads to the wrong node", p.cfg.Node, g.To)
 	case cluster != "" && g.Cluster != "" && cluster != g.Cluster:
+		r.Cluster = cluster
 		r.Refused = fmt.Sprintf("node %s belongs to cluster %s, yours is %s: an address in cluster.servers leads to another cluster, or node.data_dir is another's",
 			p.cfg.Node, cluster, g.Cluster)
 	case !served && g.Class == classSync:
@@ -307,7 +309,7 @@ func (p *Port) greet(ctx context.Context, c *conn, addr string, to sup.NodeName,
 	case r.NotLeader:
 		return &NotLeader{Leader: r.Leader, Addr: r.Addr}
 	case !r.OK:
-		return &RefusedError{Node: to, Addr: addr, Why: r.Refused}
+		return &RefusedError{Node: to, Addr: addr, Why: r.Refused, Cluster: r.Cluster}
 	case r.From != to:
 		return fmt.Errorf("node %s answers at %s, not %s: its address in cluster.servers leads to the wrong node", r.From, addr, to)
 	}
