@@ -7,6 +7,8 @@ type Census struct {
 	Children    map[sup.Status]int
 	Supervisors map[sup.Status]int
 	Nodes       map[NodeStatus]int
+	Moving      int // children that are told to stop to run on another node
+	ToMove      int // further children of draining nodes, and those that a Rebalance is to move
 }
 
 // Census counts everything; it looks at each child once.
@@ -17,6 +19,12 @@ func (s *State) Census() Census {
 		for _, child := range s.trees.get(v.Name).from(0) {
 			if child != nil {
 				c.Children[child.Status(s.clock)]++
+				switch {
+				case child.Why == WhyMove:
+					c.Moving++
+				case child.Toward != "", child.Phase != Unplaced && s.Node(child.Node).Status == MemberDraining:
+					c.ToMove++
+				}
 			}
 		}
 	}

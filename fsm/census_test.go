@@ -31,3 +31,17 @@ func TestCensusAgreesWithTheViews(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+func TestCensusCountsWhatMoves(t *testing.T) {
+	w := newWorld(t)
+	w.register("n1")
+	w.apply(Command{StartSupervisor: &StartSupervisor{Spec: spec("pool", child("w1", sup.Permanent), child("w2", sup.Temporary), child("w3", sup.Permanent)), Home: "n1"}})
+	w.settle()
+	w.register("n2")
+	w.ask(Command{Drain: &Drain{Node: "n1"}})
+	c := w.s.Child(key("pool", "w1"))
+	w.apply(Command{Move: &Move{Key: c.Key, Inc: c.Inc}})
+	if got := w.s.Census(); got.Moving != 1 || got.ToMove != 2 {
+		t.Errorf("%+v", got)
+	}
+}

@@ -174,6 +174,8 @@ var (
 	descCommit    = describe("raft_commit_index", "Index of the last committed entry.")
 	descApplied   = describe("raft_applied_index", "Index of the last entry that is applied here.")
 	descChildren  = describe("children", "Children in this server's replica, by status.", "status")
+	descMoving    = describe("children_moving", "Children that are told to stop to run on another node.")
+	descToMove    = describe("children_to_move", "Further children of draining nodes, those that stay there too, and those that a rebalance is to move.")
 	descSups      = describe("supervisors", "Supervisors in this server's replica, by status.", "status")
 	descNodes     = describe("nodes", "Nodes in this server's replica, by status.", "status")
 	descLive      = describe("lease_held", "1 while this node holds its lease: its children may run.")
@@ -268,6 +270,8 @@ func (l look) replica(gauge func(*prometheus.Desc, float64, ...string)) {
 	for _, status := range childStates {
 		gauge(descChildren, float64(c.Children[status]), string(status))
 	}
+	gauge(descMoving, float64(c.Moving))
+	gauge(descToMove, float64(c.ToMove))
 	for _, status := range []sup.Status{sup.StatusStarting, sup.StatusRunning, sup.StatusStopping, sup.StatusStopped} {
 		gauge(descSups, float64(c.Supervisors[status]), string(status))
 	}
