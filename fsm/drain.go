@@ -43,7 +43,8 @@ type Mobility struct {
 
 // Moves says whether a slot that a node holds may be moved, as far as its own supervisor is concerned; where it could go is
 // another question (Ineligible). Nothing is ended that would not run again (S3), no operation is disturbed, and of
-// supervisors whose children start strictly one after another (S10) one child moves at a time.
+// supervisors whose children start strictly one after another (S10) one child moves at a time; the one whose start is under
+// way may, since a node that leaves starts nothing any more.
 func (s *State) Moves(c *Child) Mobility {
 	t := s.trees.get(c.Key.Supervisor)
 	switch {
@@ -52,7 +53,8 @@ func (s *State) Moves(c *Child) Mobility {
 	case c.Started() && c.Spec.Restart.OnNodeLoss() == sup.Remove:
 		return Mobility{Stays: "it is temporary: it is never started again, so it stays until it ends"}
 	case t.head.Spec.Strategy.InOrder():
-		return Mobility{Now: t.head.Op == nil && !t.underway()}
+		down := t.head.Op != nil && t.head.Op.Down != 0
+		return Mobility{Now: !down && c.Phase == Placed || t.head.Op == nil && !t.underway()}
 	}
 	return Mobility{Now: t.head.Op == nil || t.head.starting()}
 }

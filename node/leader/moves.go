@@ -129,7 +129,7 @@ func (m *Machine) depart(v *member, d *departure, all bool) {
 			k := d.todo[lane][0]
 			d.todo[lane] = d.todo[lane][1:]
 			c := m.st.Child(k)
-			if c == nil || c.Node != v.name || m.moves.open[k] != nil {
+			if c == nil || c.Node != v.name || m.onItsWay(c) {
 				continue
 			}
 			switch m.mobility(w, c, all) {
@@ -151,7 +151,7 @@ func (m *Machine) listMoves(v *member, d *departure, all bool) {
 	d.todo, d.stays, d.waits = [lanes][]sup.Key{}, 0, 0
 	for c := range m.st.On(v.name) {
 		switch {
-		case m.moves.open[c.Key] != nil:
+		case m.onItsWay(c):
 		case c.Phase == fsm.Stopping && c.Why == fsm.WhyMove:
 			m.open(d, c)
 		case !all && c.Toward == "":
@@ -161,6 +161,16 @@ func (m *Machine) listMoves(v *member, d *departure, all bool) {
 			d.todo[laneOf(c)] = append(d.todo[laneOf(c)], c.Key)
 		}
 	}
+}
+
+// onItsWay reports whether a child is being moved off its node. A move that brought it there is over: it goes on from here.
+func (m *Machine) onItsWay(c *fsm.Child) bool {
+	o := m.moves.open[c.Key]
+	if o != nil && o.inc != c.Inc {
+		m.endMove(c.Key)
+		return false
+	}
+	return o != nil
 }
 
 func laneOf(c *fsm.Child) int {

@@ -37,7 +37,11 @@ func (w *world) startOn(n sup.NodeName, name sup.Name, behavior string, count in
 	}
 	w.ask(fsm.Command{StartSupervisor: &fsm.StartSupervisor{Spec: s.WithDefaults(), Home: n}})
 	w.settle()
-	w.running()
+	for range count { // those that start in order do so one after another
+		if w.running(); w.underWay() == 0 {
+			break
+		}
+	}
 	w.want(w.st.CountOn(n) >= count, "%d children are on %s", w.st.CountOn(n), n)
 }
 
@@ -161,6 +165,64 @@ func TestDrainAMoveThatTakesLongKeepsItsPlaceNoLonger(t *testing.T) {
 	w.settle()
 	w.running()
 	w.want(w.stopping("n2") == MaxCommandMoves, "%d are being stopped after them", w.stopping("n2"))
+}
+
+// A node that leaves starts nothing: what was just placed there moves on, also in a supervisor that starts its children in
+// order.
+func TestDrainWhatWasJustPlacedMovesOn(t *testing.T) {
+	for _, strategy := range []sup.Strategy{sup.OneForOne, sup.OneForAll} {
+		w := commanders(t)
+		w.startOn("n2", "pool", "exec", 1, strategy)
+		w.drain("n2", false)
+		w.ends("n2", 1)
+		w.settle()
+		next := w.node(key("pool", "c0000"))
+		w.want(next != "n2", "it is placed on %s", next)
+		w.from(next, rpc.FromAgent{Goodbye: &rpc.Goodbye{Session: w.session[next]}})
+		w.settle()
+		w.want(w.stopping(next) == 1, "%s: it moves on from %s", strategy, next)
+		w.ends(next, 1)
+		w.settle()
+		w.running()
+		c := w.st.Child(key("pool", "c0000"))
+		w.want(c.Phase == fsm.Running && c.Node != next && c.Node != "n2", "it is %s on %s", c.Phase, c.Node)
+		w.want(len(w.m.moves.open) == 0 && len(w.m.moves.busy) == 0, "nothing is under way: %+v", w.m.moves)
+	}
+	// In the middle of a start in order.
+	w := commanders(t)
+	s := sup.Spec{Name: "pool", Strategy: sup.RestForOne, Selector: sup.RoundRobin, Children: []sup.ChildSpec{{ID: "a", Behavior: "exec"}, {ID: "b", Behavior: "exec"}}}
+	w.ask(fsm.Command{StartSupervisor: &fsm.StartSupervisor{Spec: s.WithDefaults(), Home: "n1"}})
+	w.settle()
+	first := w.node(key("pool", "a"))
+	w.from(first, rpc.FromAgent{Goodbye: &rpc.Goodbye{Session: w.session[first]}})
+	w.settle()
+	w.want(w.stopping(first) == 1, "a moves on")
+	w.ends(first, 1)
+	w.settle()
+	w.running()
+	w.running()
+	in, _ := w.st.Info("pool")
+	w.want(in.Status == sup.StatusRunning && in.ChildrenByNode[first] == 0, "the start goes on: %+v", in)
+}
+
+func TestDrainChildrenThatStartInOrderMoveOneAfterAnother(t *testing.T) {
+	w := commanders(t)
+	w.startOn("n2", "pool", "job", 5, sup.OneForAll)
+	before := w.st.Child(key("pool", "c0000")).Inc
+	w.drain("n2", false)
+	for i := 0; w.st.CountOn("n2") > 0; i++ {
+		w.want(i < 20, "it goes on for ever")
+		w.want(w.underWay() == 1, "%d are missing at once", w.underWay())
+		w.entries = nil
+		w.ends("n2", 5)
+		w.settle()
+		w.running()
+		w.want(len(w.entries) <= 3, "%d entries a move", len(w.entries))
+	}
+	c := w.st.Child(key("pool", "c0000"))
+	w.want(before.Less(c.Inc) && c.RestartCount == 1, "once each: %+v", c)
+	in, _ := w.st.Info("pool")
+	w.want(in.TotalRestarts == 0, "no group restart: %+v", in)
 }
 
 func TestDrainANewLeaderGoesOn(t *testing.T) {
