@@ -106,6 +106,7 @@ func (a *api) startSupervisor(ctx context.Context, in *startSupervisor) (*create
 	if now, ok := a.after(ctx, done, node.Query{Kind: node.QuerySupervisor, Supervisor: spec.Name}); ok {
 		info = asStarted(info, *now.Supervisor, done)
 	}
+	info.Warnings = spec.Warnings()
 	return &created[sup.Info]{Location: "/v1/supervisors/" + url.PathEscape(string(spec.Name)), Body: supervisorView(info)}, nil
 }
 

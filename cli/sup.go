@@ -36,7 +36,7 @@ func (c *command) sup() *cobra.Command {
 			}
 			return m.place(c.show(cmd.Context(), client.Request{
 				Method: http.MethodPost, Path: []string{"v1", "supervisors"}, Body: m.body(),
-			}, c.printSupervisor))
+			}, c.printStarted))
 		},
 	}
 	var reason string
@@ -68,6 +68,18 @@ func (c *command) printSupervisors(ans client.Answer) error {
 			fmt.Sprint(s.TotalRestarts), uptime(s)})
 	}
 	return table(c.Out, rows)
+}
+
+// printStarted prints a supervisor that was started; what has no effect in its manifest goes to stderr.
+func (c *command) printStarted(ans client.Answer) error {
+	var s supervisor.Info
+	if err := ans.Into(&s); err != nil {
+		return err
+	}
+	for _, w := range s.Warnings {
+		fmt.Fprintln(c.Err, "warning:", w)
+	}
+	return c.printSupervisor(ans)
 }
 
 func (c *command) printSupervisor(ans client.Answer) error {

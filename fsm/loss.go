@@ -112,7 +112,7 @@ func (s *State) lost(t *tree, slots []*Child, why string, failed bool) {
 			}
 			s.again(t, c, node)
 		case c.Spec.Restart.OnNodeLoss() == sup.Remove:
-			s.remove(t, c, childEnded(c))
+			s.end(t, c, childEnded(c))
 		case t.goesDown(c):
 			s.again(t, c, node)
 		default:

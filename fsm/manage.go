@@ -119,7 +119,7 @@ func (s *State) terminateChild(key string, c *TerminateChild) Result {
 		s.await(t, child, key, true)
 		return Result{Status: Pending}
 	}
-	s.remove(t, child, terminated(c.Key))
+	s.end(t, child, terminated(c.Key))
 	return done(c.Key.Supervisor, c.Key.Child)
 }
 

@@ -139,8 +139,10 @@ func mayRun(spec *sup.Spec) *sup.Problem {
 		e = &sup.FieldError{Location: "strategy", Message: fmt.Sprintf("%q is not a strategy", spec.Strategy)}
 	case spec.Strategy == sup.SimpleOneForOne && (spec.ChildTemplate == nil || len(spec.Children) > 0):
 		e = &sup.FieldError{Location: "child_template", Message: "simple_one_for_one has a child_template and no children"}
-	case spec.AutoShutdown != "" && spec.AutoShutdown != sup.NeverShutdown:
-		e = &sup.FieldError{Location: "auto_shutdown", Message: fmt.Sprintf("auto_shutdown %q is not supported by this version; use never", spec.AutoShutdown)}
+	case spec.AutoShutdown != "" && !spec.AutoShutdown.Valid():
+		e = &sup.FieldError{Location: "auto_shutdown", Message: fmt.Sprintf("%q is not known", spec.AutoShutdown)}
+	case spec.Strategy == sup.SimpleOneForOne && spec.AutoShutdown.Stops(false):
+		e = &sup.FieldError{Location: "auto_shutdown", Message: "simple_one_for_one has no auto_shutdown"}
 	}
 	if e == nil {
 		return nil

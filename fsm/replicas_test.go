@@ -77,7 +77,7 @@ func (c tally) assert(t *testing.T) {
 		"Drain", "ForgetNode", "Rebalance", "Move", "drained", "aimed", "forgotten",
 		"op starting", "op stopping", "op undoing a start", "queue", "held", "stop owed", "stopped", "slot Unplaced", "slot Placed", "slot Running",
 		"slot Stopping", "wants", "pending reason", "exited", "lost at start", "window", "request completed later", "migrated", "intensity exceeded",
-		"made from a template", "backoff",
+		"made from a template", "backoff", "auto shutdown",
 		"op group", "group goes down", "group of a start goes down", "group comes up", "group waits for a node", "queue behind a group",
 		"terminated in a group", "moved in a group", "lost in a group", "never ran in a group",
 	} {
@@ -300,13 +300,15 @@ func (g *generator) asks() Command {
 	switch k := g.n("ask", 100); {
 	case len(alive) == 0 || k < 14 && len(alive) < 4:
 		sp := sup.Spec{
-			Name:      pick(g, "name", []sup.Name{"a", "b", "c", "d", "e", "f"}),
-			Strategy:  pick(g, "strategy", []sup.Strategy{sup.OneForAll, sup.RestForOne, sup.OneForOne}),
-			Selector:  g.selector(),
-			Intensity: &sup.Intensity{MaxRestarts: pick(g, "max", []int{9, 3, 2, 1, 0}), Within: sup.Duration(1+g.n("within", 5)) * 1e9},
+			Name:         pick(g, "name", []sup.Name{"a", "b", "c", "d", "e", "f"}),
+			Strategy:     pick(g, "strategy", []sup.Strategy{sup.OneForAll, sup.RestForOne, sup.OneForOne}),
+			Selector:     g.selector(),
+			AutoShutdown: pick(g, "auto", []sup.AutoShutdown{sup.NeverShutdown, sup.AnySignificant, sup.AllSignificant}),
+			Intensity:    &sup.Intensity{MaxRestarts: pick(g, "max", []int{9, 3, 2, 1, 0}), Within: sup.Duration(1+g.n("within", 5)) * 1e9},
 		}
 		if g.n("simple", 4) == 3 {
 			template := g.child("")
+			sp.AutoShutdown = sup.NeverShutdown
 			template.Args = []json.RawMessage{[]byte("1")}
 			sp.Strategy, sp.ChildTemplate, sp.MaxChildren = sup.SimpleOneForOne, &template, g.n("max children", 6)
 		} else {
@@ -383,6 +385,7 @@ func (g *generator) child(id sup.ChildID) sup.ChildSpec {
 	case 1, 2:
 		c.Selector = sup.OnNode(pick(g, "pin", nodeNames))
 	}
+	c.Significant = g.n("significant", 3) == 1
 	if c.Restart != sup.Temporary && g.n("backoff", 4) == 0 {
 		c.Backoff = &sup.Backoff{Initial: sup.Duration(1 + 1e9*g.n("wait", 3)), Jitter: 0.3, ResetAfter: 2e9}
 	}
@@ -443,6 +446,7 @@ func (g *generator) count(a Applied) {
 		saw("group comes up", group && !down && t.dues > 0)
 		saw("queue behind a group", group && len(t.head.Queue) > 0)
 		saw("intensity exceeded", t.head.Reason == sup.ReasonMaxRestartsExceeded)
+		saw("auto shutdown", t.head.Spec.AutoShutdown.Stops(false) && t.head.stopping() && len(t.head.Op.Waiters) == 0 && t.head.Reason == sup.ReasonShutdown)
 		saw("window", len(t.head.Stamps) > 1)
 		saw("made from a template", t.head.simple() && t.children.len() > 1)
 		for c := range t.children.all() {

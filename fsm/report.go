@@ -118,8 +118,9 @@ func (s *State) decide(t *tree, c *Child, v sup.Verdict, avoid sup.NodeName, p *
 	}
 	switch v {
 	case sup.Remove:
-		s.remove(t, c, p)
+		s.end(t, c, p)
 	case sup.StayDown:
+		s.significantEnds(t, c)
 	case sup.RunAgain:
 		h := s.edit(t)
 		kept, ok := h.intensity().Count(h.Stamps, s.clock)
@@ -148,9 +149,9 @@ func (s *State) stoppedSlot(t *tree, c *Child) {
 	case t.head.stopping():
 		s.drop(t, c, nil)
 	case why == WhyTerminate:
-		s.remove(t, c, terminated(c.Key))
+		s.end(t, c, terminated(c.Key))
 	case why == WhyMove && c.Started() && c.Spec.Restart.OnNodeLoss() == sup.Remove:
-		s.remove(t, c, childEnded(c))
+		s.end(t, c, childEnded(c))
 	case why == WhyGroup:
 		s.wentDown(t, c)
 	case why == WhyRestart || why == WhyMove:

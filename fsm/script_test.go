@@ -26,7 +26,9 @@ var update = flag.Bool("update", false, "write the traces of testdata/*.txt anew
 //	start SUP CHILD… [max=3/5s] [selector=S] [home=N] [once]
 //	      strategy=simple_one_for_one template=CHILD [targs=1,2] [max_children=N]
 //	spawn SUP ARG…                    start_child of simple_one_for_one
-//	add SUP CHILD                     start_child; CHILD is ID[:RESTART][@NODE|@SELECTOR][!BEHAVIOR][~INITIAL/MAX/RESET]
+//	      strategy=S auto=any_significant
+//	add SUP CHILD                     start_child; CHILD is [*]ID[:RESTART][@NODE|@SELECTOR][!BEHAVIOR][~INITIAL/MAX/RESET],
+//	                                  significant with *
 //	terminate SUP/ID · restart SUP/ID · stop SUP [REASON]
 //	running SUP/ID · ended SUP/ID REASON [DETAIL] · initfailed SUP/ID DETAIL   reports; "inc=G.E" names another incarnation
 //	settle                            nodes do what they are to do, until nothing is outstanding
@@ -203,6 +205,7 @@ func (p *player) command(words []string) Command {
 		if s := opts["selector"]; s != "" {
 			sp.Selector = &sup.Selector{Kind: sup.SelectorKind(s)}
 		}
+		sp.AutoShutdown = sup.AutoShutdown(opts["auto"])
 		sp.Strategy = sup.Strategy(opts["strategy"])
 		if template, ok := opts["template"]; ok {
 			cs := childOf(template)
@@ -280,13 +283,14 @@ func args(text string) (values [][]byte) {
 	return values
 }
 
-// childOf reads ID[:RESTART][@NODE|@SELECTOR][!BEHAVIOR][~INITIAL/MAX/RESET]: a backoff without jitter, factor 2.
+// childOf reads [*]ID[:RESTART][@NODE|@SELECTOR][!BEHAVIOR][~INITIAL/MAX/RESET]: a backoff without jitter, factor 2.
 func childOf(w string) sup.ChildSpec {
+	w, significant := strings.CutPrefix(w, "*")
 	w, backoff, _ := strings.Cut(w, "~")
 	w, behavior, _ := strings.Cut(w, "!")
 	w, where, _ := strings.Cut(w, "@")
 	id, restart, _ := strings.Cut(w, ":")
-	c := sup.ChildSpec{ID: sup.ChildID(id), Behavior: behavior, Restart: sup.Restart(restart)}
+	c := sup.ChildSpec{ID: sup.ChildID(id), Behavior: behavior, Restart: sup.Restart(restart), Significant: significant}
 	if behavior == "" {
 		c.Behavior = "exec"
 	}

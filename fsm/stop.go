@@ -23,13 +23,18 @@ func (s *State) stopSupervisor(key string, c *StopSupervisor) Result {
 	if reason == "" {
 		reason = sup.ReasonShutdown
 	}
-	op := &Op{Kind: OpStopping, Waiters: keys(key)}
-	if h.starting() {
+	s.stop(t, reason, keys(key))
+	return Result{Status: Pending}
+}
+
+// stop begins the stop of a supervisor that starts or runs; a start in progress fails with it.
+func (s *State) stop(t *tree, reason string, waiters []string) {
+	op := &Op{Kind: OpStopping, Waiters: waiters}
+	if h := t.head; h.starting() {
 		op.Starters = h.Op.Starters
 		op.Problem = cancelled(h.Name, reason)
 	}
 	s.stopAll(t, reason, op)
-	return Result{Status: Pending}
 }
 
 // exceeded stops a supervisor whose restart intensity is exceeded (S15). One that is still starting fails to start (S12).

@@ -14,6 +14,7 @@ import (
 func (n *Node) startManifests(ctx context.Context) {
 	wait := time.Second
 	for _, m := range n.cfg.Manifests {
+		n.warn(m)
 		cmd := fsm.Command{StartSupervisor: &fsm.StartSupervisor{Spec: m.WithDefaults(), Home: n.cfg.Name, Once: true}}
 		for {
 			_, err := n.Do(ctx, cmd, "")

@@ -16,8 +16,16 @@ func (n *Node) StartSupervisor(ctx context.Context, s sup.Spec) (sup.Name, error
 	if s.Name == "" {
 		s.Name = MadeName(idempotencyKey(ctx))
 	}
+	n.warn(s)
 	_, err := n.Do(ctx, fsm.Command{StartSupervisor: &fsm.StartSupervisor{Spec: s, Home: n.cfg.Name}}, idempotencyKey(ctx))
 	return s.Name, err
+}
+
+// warn logs what of a manifest has no effect.
+func (n *Node) warn(s sup.Spec) {
+	for _, w := range s.Warnings() {
+		n.log.Warn("a supervisor is started whose manifest says what has no effect", "supervisor", s.Name, "warning", w)
+	}
 }
 
 // MadeName names a supervisor whose manifest does not; a request that is repeated under its idempotency key gets the same

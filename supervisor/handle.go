@@ -56,7 +56,8 @@ type Child struct {
 }
 
 // Start starts a supervisor through a node, which is its home, and returns when all its children run. When one of them
-// can't start, those already started are stopped, nothing stays behind, and the error is that child's (S12).
+// can't start, those already started are stopped, nothing stays behind, and the error is that child's (S12). What of the
+// options has no effect is in their Warnings, and in the node's log.
 func Start(ctx context.Context, at Cluster, o Options) (*Handle, error) {
 	name, err := at.StartSupervisor(ctx, o)
 	if err != nil {

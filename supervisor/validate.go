@@ -41,14 +41,8 @@ func (s Spec) Validate() []FieldError {
 			v.add("restart_intensity.within", `%s is not a window; write a duration like "5s"`, in.Within)
 		}
 	}
-	switch s.AutoShutdown {
-	case "", NeverShutdown:
-	case AnySignificant, AllSignificant:
-		if s.Strategy != SimpleOneForOne { // said already
-			v.add("auto_shutdown", "%s is not supported by this version; use never", s.AutoShutdown)
-		}
-	default:
-		v.add("auto_shutdown", "%q is not known; use never", s.AutoShutdown)
+	if s.AutoShutdown != "" && !s.AutoShutdown.Valid() {
+		v.add("auto_shutdown", "%q is not known; use never, any_significant or all_significant", s.AutoShutdown)
 	}
 	seen := make(map[ChildID]int, len(s.Children))
 	for i, c := range s.Children {

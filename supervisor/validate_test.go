@@ -71,7 +71,6 @@ func TestInvalidManifests(t *testing.T) {
 		{`{"strategy": "simple_one_for_one", "child_template": {"behavior": "x"}, "max_children": 1000001}`, "max_children", "between 1"},
 		{`{"strategy": "simple_one_for_one", "child_template": {"behavior": "x"}, "auto_shutdown": "any_significant"}`, "auto_shutdown", "come and go"},
 		{`{"strategy": "two_for_one"}`, "strategy", "not a strategy"},
-		{`{"auto_shutdown": "any_significant"}`, "auto_shutdown", "not supported by this version"},
 		{`{"auto_shutdown": "sometimes"}`, "auto_shutdown", "never"},
 		{`{"selector": {"custom": "gpu"}}`, "selector.custom", "not supported by this version"},
 		{`{"selector": {"node": "N2"}}`, "selector.node", "lower-case"},

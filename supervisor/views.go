@@ -37,6 +37,7 @@ type Info struct {
 	StartedAt           time.Time        `json:"started_at"`
 	UptimeMS            int64            `json:"uptime_ms"`
 	CreatedIndex        uint64           `json:"created_index"`
+	Warnings            []string         `json:"warnings,omitempty"`       // of the answer to its start alone (S39)
 	ChildTemplate       *ChildSpec       `json:"child_template,omitempty"` // of simple_one_for_one (S34)
 	MaxChildren         int              `json:"max_children,omitempty"`
 }
