@@ -64,6 +64,7 @@ func newAPI(n Node, o Options) (*api, *gate, error) {
 	a.supervisorRoutes()
 	a.childRoutes()
 	a.messageRoutes()
+	a.logRoutes()
 	a.eventRoutes()
 	a.describeRest()
 	document, err := a.document()

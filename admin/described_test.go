@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -45,9 +46,20 @@ func (f *face) isDescribed(r *http.Request, w *httptest.ResponseRecorder) {
 	if !strings.HasSuffix(kind, "json") {
 		return
 	}
+	documents := [][]byte{w.Body.Bytes()}
+	if kind == ndjson {
+		documents = bytes.SplitAfter(bytes.TrimSuffix(w.Body.Bytes(), []byte("\n")), []byte("\n"))
+	}
+	for _, document := range documents {
+		f.documentIsDescribed(pattern, kind, w.Code, media, document)
+	}
+}
+
+func (f *face) documentIsDescribed(pattern, kind string, status int, media *huma.MediaType, document []byte) {
+	f.t.Helper()
 	var body any
-	if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil {
-		f.t.Errorf("%s: %v: %s", pattern, err, w.Body)
+	if err := json.Unmarshal(document, &body); err != nil {
+		f.t.Errorf("%s: %v: %s", pattern, err, document)
 		return
 	}
 	if kind == "application/problem+json" {
@@ -58,7 +70,7 @@ func (f *face) isDescribed(r *http.Request, w *httptest.ResponseRecorder) {
 	var wrong huma.ValidateResult
 	huma.Validate(f.api.huma.OpenAPI().Components.Schemas, media.Schema, huma.NewPathBuffer(nil, 0), huma.ModeReadFromServer, body, &wrong)
 	for _, err := range wrong.Errors {
-		f.t.Errorf("%s: %d: %v", pattern, w.Code, err)
+		f.t.Errorf("%s: %d: %v", pattern, status, err)
 	}
 }
 

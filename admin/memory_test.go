@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"io"
 	"sync"
 	"testing"
 	"time"
@@ -33,6 +34,8 @@ type memory struct {
 	hanging bool          // children do not finish starting
 	seen    []string      // idempotency keys
 	waited  time.Duration // the timeout of the last call
+	logs    []node.LogPiece
+	asked   node.LogQuery // of the last log
 }
 
 const started = int64(1_700_000_000e9)
@@ -285,4 +288,37 @@ func mustJSON(t *testing.T, v any) string {
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+// Logs gives the pieces of m.logs; a log that is followed then has no end.
+func (m *memory) Logs(ctx context.Context, q node.LogQuery) (node.LogReader, error) {
+	if _, err := m.Read(ctx, node.Query{Kind: node.QueryChild, Supervisor: q.Supervisor, Child: q.Child}); err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.asked = q
+	return &memoryLog{m.logs, q.Follow}, nil
+}
+
+type memoryLog struct {
+	pieces []node.LogPiece
+	follow bool
+}
+
+func (l *memoryLog) Next(ctx context.Context) (node.LogPiece, error) {
+	if len(l.pieces) > 0 {
+		p := l.pieces[0]
+		l.pieces = l.pieces[1:]
+		return p, nil
+	}
+	if !l.follow {
+		return node.LogPiece{}, io.EOF
+	}
+	select {
+	case <-ctx.Done():
+		return node.LogPiece{}, ctx.Err()
+	case <-time.After(time.Millisecond):
+		return node.LogPiece{}, nil
+	}
 }

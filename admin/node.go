@@ -22,6 +22,7 @@ type Node interface {
 	// CallChild and CastChild send messages to actors, wherever they run.
 	CallChild(ctx context.Context, k sup.Key, in actor.Incoming, timeout time.Duration) (json.RawMessage, error)
 	CastChild(ctx context.Context, k sup.Key, in actor.Incoming) error
+	Logs(ctx context.Context, q node.LogQuery) (node.LogReader, error)
 	Status() node.Status
 	Ready() node.Ready
 	// Metrics are the node's own; this package adds those of its requests.

@@ -48,6 +48,7 @@ func TestTheAPIDescribesItself(t *testing.T) {
 		"GET /v1/supervisors/{sup}",
 		"GET /v1/supervisors/{sup}/children",
 		"GET /v1/supervisors/{sup}/children/{child}",
+		"GET /v1/supervisors/{sup}/children/{child}/logs",
 		"GET /v1/supervisors/{sup}/count",
 		"POST /v1/nodes/{node}/drain",
 		"POST /v1/nodes/{node}/undrain",

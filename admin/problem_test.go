@@ -42,6 +42,7 @@ func TestEveryCodeHasItsStatusAndExactlyItsFields(t *testing.T) {
 		sup.CodeStopPending:           {504, "child node"},
 		sup.CodeIdempotencyKeyReused:  {422, ""},
 		sup.CodeNodeInUse:             {409, ""},
+		sup.CodeNodeUnreachable:       {503, "node"},
 		sup.CodeBusy:                  {429, "bound"},
 		sup.CodePayloadTooLarge:       {413, "bound"},
 		sup.CodeQuotaExceeded:         {409, "bound"},

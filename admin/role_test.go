@@ -28,6 +28,7 @@ func TestTokensDecideWhoMayDoWhat(t *testing.T) {
 		{http.MethodGet, "/v1/supervisors/pool", [6]int{401, 401, 401, 200, 200, 200}},
 		{http.MethodGet, "/v1/nothing", [6]int{401, 401, 401, 404, 404, 404}},
 		{http.MethodPost, "/v1/supervisors/pool/children/w1/restart", [6]int{401, 401, 401, 403, 200, 200}},
+		{http.MethodGet, "/v1/supervisors/pool/children/w1/logs", [6]int{401, 401, 401, 403, 200, 200}},
 		{http.MethodPatch, "/v1/supervisors/pool", [6]int{401, 401, 401, 403, 405, 405}},
 		{http.MethodPost, "/v1/nodes/n1/undrain", [6]int{401, 401, 401, 403, 202, 202}},
 		{http.MethodDelete, "/v1/nodes/n9", [6]int{401, 401, 401, 403, 403, 404}},

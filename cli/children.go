@@ -36,10 +36,10 @@ func (c *command) children() *cobra.Command {
 			return c.show(cmd.Context(), client.Request{Method: http.MethodPost, Path: append(childPath(args[0], args[1]), "restart")}, c.printChild)
 		},
 	}
-	list, start := c.listChildren(), c.startChild()
+	list, start, logs := c.listChildren(), c.startChild(), c.logs()
 	call, cast := c.callChild(), c.castToChild()
-	c.asks(list, show, start, terminate, restart, call, cast)
-	return group("children", "Start, stop, ask and look at children", list, show, start, terminate, restart, call, cast)
+	c.asks(list, show, start, terminate, restart, call, cast, logs)
+	return group("children", "Start, stop, ask and look at children", list, show, start, terminate, restart, call, cast, logs)
 }
 
 func childPath(sup, child string) []string {

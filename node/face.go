@@ -49,6 +49,7 @@ type Answer struct {
 	Children    []sup.ChildInfo `json:"children,omitempty"`    // of QueryChildren, in start order
 	Next        string          `json:"next,omitempty"`        // of QueryChildren; empty = no more
 	Child       *sup.ChildInfo  `json:"child,omitempty"`       // of QueryChild
+	LastNode    sup.NodeName    `json:"-" cbor:"last_node"`    // of QueryChild: where its init returned last; empty = nowhere yet
 	Count       *sup.Counts     `json:"count,omitempty"`       // of QueryCount
 	Place       *Place          `json:"place,omitempty"`       // of QueryPlace
 	Nodes       []sup.NodeInfo  `json:"nodes,omitempty"`       // of QueryNodes

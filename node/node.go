@@ -105,6 +105,7 @@ func Start(ctx context.Context, cfg Config) (_ *Node, err error) {
 		n.port.SetLeader(n.redirect)
 		n.port.OnSync(n.serveSync)
 	}
+	n.serveLogs()
 	if err := n.startAgent(); err != nil {
 		return nil, err
 	}

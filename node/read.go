@@ -137,7 +137,7 @@ func (n *Node) query(s *fsm.State, q Query, leader sup.NodeName) (a Answer, err 
 			return a, &sup.Problem{Code: sup.CodeChildNotFound, Supervisor: q.Supervisor, Child: q.Child,
 				Detail: fmt.Sprintf("supervisor %q has no child %q", q.Supervisor, q.Child)}
 		}
-		a.Child = &c
+		a.Child, a.LastNode = &c, s.Child(sup.Key{Supervisor: q.Supervisor, Child: q.Child}).LastNode
 	case QueryCount:
 		c := s.Counts(q.Supervisor)
 		a.Count = &c

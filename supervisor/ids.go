@@ -58,6 +58,14 @@ func (i Incarnation) Less(j Incarnation) bool {
 }
 
 // Token is the incarnation as programs see it: one integer g·2^40 + e, below 2^53.
-func (i Incarnation) Token() uint64 { return i.Gen<<40 + i.Index }
+func (i Incarnation) Token() uint64 { return i.Gen<<tokenShift + i.Index }
+
+// tokenShift is where the generation begins in a token.
+const tokenShift = 40
+
+// IncarnationOf is the incarnation with a token.
+func IncarnationOf(token uint64) Incarnation {
+	return Incarnation{Gen: token >> tokenShift, Index: token & (1<<tokenShift - 1)}
+}
 
 func (i Incarnation) String() string { return fmt.Sprintf("%d.%d", i.Gen, i.Index) }

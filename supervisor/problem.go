@@ -30,6 +30,7 @@ const (
 	CodeNotAnActor            Code = "not_an_actor"
 	CodeStopPending           Code = "stop_pending"
 	CodeIdempotencyKeyReused  Code = "idempotency_key_reused"
+	CodeNodeUnreachable       Code = "node_unreachable"
 	CodeNodeInUse             Code = "node_in_use"
 	CodeBusy                  Code = "busy"
 	CodePayloadTooLarge       Code = "payload_too_large"

@@ -106,11 +106,7 @@ func supKey(k actor.Key) sup.Key {
 	return sup.Key{Supervisor: sup.Name(k.Supervisor), Child: sup.ChildID(k.Child)}
 }
 
-// tokenShift is where the generation begins in a token (supervisor.Incarnation.Token).
-const tokenShift = 40
-
-func incOf(t actor.Incarnation) sup.Incarnation {
-	return sup.Incarnation{Gen: uint64(t) >> tokenShift, Index: uint64(t) & (1<<tokenShift - 1)}
+func incOf(t actor.Incarnation) sup.Incarnation { return sup.IncarnationOf(uint64(t)) }
 }
 
 var _ agent.Runner = (*Runner)(nil)

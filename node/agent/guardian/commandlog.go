@@ -45,7 +45,8 @@ type commandLog struct {
 	// Of the goroutine that writes.
 	file   *os.File
 	length int64
-	inLine bool // the last byte ends no line
+	inLine bool            // the last byte ends no line
+	fresh  sup.Incarnation // began where the file ends; zero = none
 }
 
 // A piece is output, or the begin of an incarnation.
@@ -208,6 +209,7 @@ func (c *commandLog) add(text []byte) (int, error) {
 	n, err := c.file.Write(text)
 	c.length += int64(n)
 	if n > 0 {
+		c.fresh = sup.Incarnation{}
 		c.inLine = text[n-1] != '\n'
 	}
 	if err != nil {
@@ -221,7 +223,7 @@ func (c *commandLog) markBegin(inc sup.Incarnation) {
 	if err != nil {
 		return // who asks for its begin gets the log's end
 	}
-	at.Offset = c.length
+	at.Offset, c.fresh = c.length, inc
 	c.logs.note(c.path, begin{inc: inc, at: at})
 }
 
@@ -263,7 +265,11 @@ func (c *commandLog) rotate() error {
 			return err
 		}
 	}
-	return c.openFile()
+	if err := c.openFile(); err != nil || c.fresh.IsZero() {
+		return err
+	}
+	c.markBegin(c.fresh)
+	return nil
 }
 
 // rotated is the path of the nth older file of a log, 0 being the one that is written.

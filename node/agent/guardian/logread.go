@@ -36,7 +36,8 @@ func (c LogCursor) sameFile(o LogCursor) bool {
 	return c.Device == o.Device && c.Inode == o.Inode && c.Born == o.Born
 }
 
-// LogRead asks for a part of a child's log: from a cursor; else from where an incarnation begins; else the last Lines.
+// LogRead asks for a part of a child's log: from a cursor; else from where an incarnation, or a later one, begins; else the last
+// Lines.
 type LogRead struct {
 	Key   sup.Key          `cbor:"1,keyasint"`
 	From  *LogCursor       `cbor:"2,keyasint,omitempty"`
@@ -54,7 +55,7 @@ type LogPage struct {
 	More bool `cbor:"3,keyasint,omitempty"`
 	// Lost says that the log was rotated away over what stands between the cursor and Data.
 	Lost bool `cbor:"4,keyasint,omitempty"`
-	// Incarnation is the one of this supnode process whose output is at the log's end; zero = none.
+	// Incarnation is the one whose output Data is: a page ends where another begins. Zero = one of an earlier supnode process.
 	Incarnation sup.Incarnation `cbor:"5,keyasint"`
 }
 
@@ -119,18 +120,18 @@ func (l *Logs) read(path string, q LogRead) (p LogPage, err error) {
 	}
 	defer files.close()
 	l.mu.Lock()
-	begin := l.begins[path]
+	begins := l.begins[path]
 	l.mu.Unlock()
-	p.Incarnation = begin.inc
 	var at LogCursor
 	switch {
 	case q.From != nil:
 		at = *q.From
 	case q.Begin != nil:
-		if begin.inc.Less(*q.Begin) {
-			return p, nil // it has not begun, or not written down that it has
+		i := slices.IndexFunc(begins, func(b begin) bool { return !b.inc.Less(*q.Begin) })
+		if i < 0 {
+			return p, nil // it has not begun, or it is not written down that it has
 		}
-		at = begin.at
+		at = begins[i].at
 	case len(files) == 0:
 		p.Next = &LogCursor{}
 		return p, nil
@@ -139,7 +140,7 @@ func (l *Logs) read(path string, q LogRead) (p LogPage, err error) {
 			return LogPage{}, err
 		}
 	}
-	return p, files.page(at, &p)
+	return p, files.page(at, begins, &p)
 }
 
 // A logFile is an open file of a log.
@@ -252,8 +253,8 @@ func (f logFile) at(offset int64) LogCursor {
 	return c
 }
 
-// page reads from a cursor on, over the ends of files.
-func (files logFiles) page(at LogCursor, p *LogPage) error {
+// page reads from a cursor on, over the ends of files, to where another incarnation begins.
+func (files logFiles) page(at LogCursor, begins []begin, p *LogPage) error {
 	p.Next = &at
 	if len(files) == 0 {
 		return nil
@@ -265,8 +266,9 @@ func (files logFiles) page(at LogCursor, p *LogPage) error {
 	}
 	for ; i < len(files); i++ {
 		f := files[i]
-		if room := int64(MaxLogPage - len(p.Data)); f.size > at.Offset && room > 0 {
-			part := make([]byte, min(room, f.size-at.Offset))
+		end := files.untilBegin(i, at.Offset, begins, p)
+		if room := int64(MaxLogPage - len(p.Data)); end > at.Offset && room > 0 {
+			part := make([]byte, min(room, end-at.Offset))
 			n, err := f.ReadAt(part, at.Offset)
 			if err != nil && err != io.EOF {
 				return err
@@ -275,7 +277,7 @@ func (files logFiles) page(at LogCursor, p *LogPage) error {
 			at.Offset += int64(n)
 		}
 		at = f.at(at.Offset)
-		if at.Offset < f.size {
+		if at.Offset < f.size || end < f.size {
 			p.More = true
 			return nil
 		}
@@ -284,4 +286,24 @@ func (files logFiles) page(at LogCursor, p *LogPage) error {
 		}
 	}
 	return nil
+}
+
+// untilBegin is how far a page that has come to a place in file i may go: to the file's end, or to where another incarnation than its
+// own begins. An empty page learns which one its own is.
+func (files logFiles) untilBegin(i int, offset int64, begins []begin, p *LogPage) (end int64) {
+	for _, b := range begins { // in order; those in files that are no more come first
+		in := slices.IndexFunc(files, func(f logFile) bool { return f.id.sameFile(b.at) })
+		switch {
+		case in > i || in == i && b.at.Offset > offset:
+			if in == i {
+				return b.at.Offset
+			}
+			return files[i].size
+		case in == i && b.at.Offset == offset && len(p.Data) > 0:
+			return offset
+		case len(p.Data) == 0:
+			p.Incarnation = b.inc
+		}
+	}
+	return files[i].size
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -35,8 +36,10 @@ func (c LogConfig) withDefaults() LogConfig {
 	return c
 }
 
-// maxBegins bounds the incarnations whose place in their log is remembered.
-const maxBegins = 4 * maxCommands
+const (
+	// maxBegins bounds the logs of which it is remembered where incarnations begin, maxPlaces how many of one.
+	maxBegins, maxPlaces = 2 * maxCommands, 8
+)
 
 // Logs are the output files of a node's commands, DIR/SUP/CHILD.log. Successive incarnations of a child share one.
 type Logs struct {
@@ -50,7 +53,7 @@ type Logs struct {
 	mu      sync.Mutex // guards what follows; the last to be taken
 	open    map[string]*commandLog
 	blocked map[string]error     // by path: why output is being dropped
-	begins  map[string]begin     // by path
+	begins  map[string][]begin   // by path; the last maxPlaces, in order
 	told    map[string]*listener // by path
 }
 
@@ -64,7 +67,7 @@ type begin struct {
 func NewLogs(dir string, c LogConfig, logger hclog.Logger) *Logs {
 	return &Logs{
 		dir: dir, config: c.withDefaults(), logger: logger, places: make(chan struct{}, maxLogWaiters),
-		open: map[string]*commandLog{}, blocked: map[string]error{}, begins: map[string]begin{}, told: map[string]*listener{},
+		open: map[string]*commandLog{}, blocked: map[string]error{}, begins: map[string][]begin{}, told: map[string]*listener{},
 	}
 }
 
@@ -117,9 +120,14 @@ func (l *Logs) note(path string, b begin) {
 			}
 		}
 	}
-	if !b.inc.Less(l.begins[path].inc) {
-		l.begins[path] = b
+	places := l.begins[path]
+	if n := len(places); n > 0 && places[n-1].inc == b.inc { // the file was rotated before anything came
+		places = places[:n-1]
 	}
+	if len(places) == maxPlaces {
+		places = places[1:]
+	}
+	l.begins[path] = append(slices.Clone(places), b)
 }
 
 // tell wakes those who wait for a log.

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/go-hclog"
 	"github.com/supnode/supnode/node/agent"
 	sup "github.com/supnode/supnode/supervisor"
@@ -251,19 +252,41 @@ func TestReadingALog(t *testing.T) {
 		0: "", 1: "half", 2: "line 4..\nhalf", 3: "line 3..\nline 4..\nhalf", 4: "line 2..\nline 3..\nline 4..\nhalf",
 		6: "line 0..\nline 1..\nline 2..\nline 3..\nline 4..\nhalf", 99: "line 0..\nline 1..\nline 2..\nline 3..\nline 4..\nhalf", -1: "line 0..\nline 1..\nline 2..\nline 3..\nline 4..\nhalf",
 	} {
-		if p := read(LogRead{Lines: lines}); string(p.Data) != want || p.Lost || p.More || p.Incarnation.Index != 7 {
-			t.Errorf("%d lines: %q %+v", lines, p.Data, p)
+		q, got, incarnations := LogRead{Lines: lines}, "", []uint64{}
+		for more := true; more; {
+			p := read(q)
+			if more = p.More; p.Lost {
+				t.Errorf("%d lines: %+v", lines, p)
+			}
+			got += string(p.Data)
+			if len(p.Data) > 0 {
+				incarnations = append(incarnations, p.Incarnation.Index)
+			}
+			q.From = p.Next
+		}
+		begun := []uint64{1, 7}
+		if lines >= 0 && lines < 3 {
+			begun = begun[1:]
+		}
+		if lines == 0 {
+			begun = begun[1:]
+		}
+		if d := cmp.Diff(begun, incarnations); got != want || d != "" {
+			t.Errorf("%d lines: %q %s", lines, got, d)
 		}
 	}
 	p := read(LogRead{From: after.Next})
-	if string(p.Data) != "line 1..\nline 2..\nline 3..\nline 4..\nhalf" || p.Lost {
-		t.Errorf("over two rotations: %q %+v", p.Data, p)
+	if string(p.Data) != "line 1..\nline 2..\nline 3..\n" || p.Lost || !p.More {
+		t.Errorf("over a rotation, to where another incarnation begins: %q %+v", p.Data, p)
+	}
+	if p = read(LogRead{From: p.Next}); string(p.Data) != "line 4..\nhalf" || p.Lost || p.More {
+		t.Errorf("its output: %q %+v", p.Data, p)
 	}
 	write("\nline 5..\n") // rotates
 	if p := read(LogRead{From: p.Next}); string(p.Data) != "\nline 5..\n" || p.Lost {
 		t.Errorf("on from there: %q %+v", p.Data, p)
 	}
-	if p := read(LogRead{From: after.Next}); !p.Lost || string(p.Data) != "line 2..\nline 3..\nline 4..\nhalf\nline 5..\n" {
+	if p := read(LogRead{From: after.Next}); !p.Lost || string(p.Data) != "line 2..\nline 3..\n" || p.Incarnation.Index != 1 {
 		t.Errorf("rotated away: %q %+v", p.Data, p)
 	}
 	begin := sup.Incarnation{Gen: 1, Index: 7}
