@@ -107,6 +107,5 @@ func supKey(k actor.Key) sup.Key {
 }
 
 func incOf(t actor.Incarnation) sup.Incarnation { return sup.IncarnationOf(uint64(t)) }
-}
 
 var _ agent.Runner = (*Runner)(nil)
