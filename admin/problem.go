@@ -52,7 +52,7 @@ var refusals = map[sup.Code]refusal{
 	sup.CodeNotAnActor:            {http.StatusConflict, "The child is not an actor", []string{"child"}, false},
 	sup.CodeStopPending:           {http.StatusGatewayTimeout, "A child hangs in its stop, which goes on", []string{"child", "node"}, false},
 	sup.CodeIdempotencyKeyReused:  {http.StatusUnprocessableEntity, "The idempotency key belongs to another request", nil, false},
-	sup.CodeNodeUnreachable:       {http.StatusServiceUnavailable, "The node cannot be reached", []string{"node"}, true},
+	sup.CodeNodeUnreachable:       {http.StatusServiceUnavailable, "The node cannot be reached", []string{"node"}, false},
 	sup.CodeNodeInUse:             {http.StatusConflict, "The node is in use", nil, false},
 	sup.CodeBusy:                  {http.StatusTooManyRequests, "Too much is waiting", []string{"bound"}, true},
 	sup.CodePayloadTooLarge:       {http.StatusRequestEntityTooLarge, "The body is too large", []string{"bound"}, false},

@@ -54,6 +54,8 @@ func (p *Problem) Unwrap() error {
 		return &StopPendingError{Child: p.Child, Node: p.Node}
 	case CodeIdempotencyKeyReused:
 		return &IdempotencyKeyReusedError{}
+	case CodeNodeUnreachable:
+		return &NodeUnreachableError{Node: p.Node}
 	case CodeNodeInUse:
 		return &NodeInUseError{Node: p.Node}
 	case CodeBusy:
@@ -293,6 +295,13 @@ type IdempotencyKeyReusedError struct{}
 func (*IdempotencyKeyReusedError) Error() string {
 	return "the idempotency key belongs to another request"
 }
+
+// NodeUnreachableError says that the node that was to answer does not.
+type NodeUnreachableError struct {
+	Node NodeName
+}
+
+func (e *NodeUnreachableError) Error() string { return fmt.Sprintf("node %s does not answer", e.Node) }
 
 // NodeInUseError says that the node is up, or that its name belongs to another data directory.
 type NodeInUseError struct {
