@@ -269,6 +269,42 @@ func TestRule_S14_AHangingHandlerIsReported(t *testing.T) {
 	want(t, "hanging", len(r.s.Hanging(0)), 0)
 }
 
+func TestRule_S14_ATerminateThatHangsIsReportedThoughNobodyAskedForIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		until := make(chan struct{})
+		b := actor.New("stuck", func(*actor.Context, struct{}) (int, error) { return 0, nil })
+		actor.OnCall(b, do, func(c *actor.Context, _ int, d doing) (int, error) { return d.fn(c, nil) })
+		actor.OnTerminate(b, func(*actor.Context, int, actor.Reason) { <-until })
+		reg := actor.NewRegistry()
+		reg.Register(b)
+		r := newRig(t, func(o *actor.Options) { o.Registry = reg })
+		for id, limit := range map[string]time.Duration{"short": 150 * time.Millisecond, "default": 0, "never": -1} {
+			sp := r.spec(id, 1)
+			sp.Behavior, sp.ShutdownTimeout = "stuck", limit
+			wantErr(t, r.s.Spawn(sp), nil)
+			r.wait("started " + id + " 1")
+			_, err := r.run(r.s.Ref("s", id), func(c *actor.Context, _ *state) (int, error) { c.Stop(errors.New("enough")); return 0, nil })
+			wantErr(t, err, nil)
+		}
+		synctest.Wait()
+		time.Sleep(150 * time.Millisecond)
+		want(t, "hanging", len(r.s.Hanging(0)), 0) // 0.15 s is kept as 0.2 s
+		time.Sleep(actor.HangAfter + 100*time.Millisecond)
+		r.wait("hanging short 1")
+		want(t, "hanging", len(r.s.Hanging(0)), 1)
+		time.Sleep(actor.DefaultTerminate)
+		r.wait("hanging default 1")
+		time.Sleep(time.Hour)
+		want(t, "hanging", len(r.s.Hanging(0)), 2)
+		close(until)
+		want(t, "reason", r.exit("short", 1).Reason, actor.Error)
+		want(t, "detail", r.exit("short", 1).Detail, "enough")
+		r.exit("default", 1)
+		r.exit("never", 1)
+		r.s.Close()
+	})
+}
+
 func TestOfTwoStopsTheNearerEndCounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)

@@ -33,6 +33,7 @@ type cell struct {
 
 	mu      sync.Mutex // guards what follows
 	busy    bool       // a goroutine works on it
+	grace   grace      // for a Terminate of its own accord; never changes
 	in      []envelope
 	serving *call // which a handler has begun
 	more    *more
@@ -250,6 +251,40 @@ func (c *cell) leave(r Reason, detail string) {
 		return
 	}
 	c.end(stopping, r, detail, context.Canceled)
+	if d := c.grace.span(); d > 0 {
+		c.more.killAt = time.Now().Add(d)
+		c.more.timer = time.AfterFunc(d, func() { c.kill(fmt.Sprintf("its Terminate did not return within %s", d)) })
+	}
+}
+
+// DefaultTerminate bounds the Terminate of an incarnation that ends by itself where its Spec says nothing else.
+const DefaultTerminate = 5 * time.Second
+
+// grace is a span in tenths of a second, so that a cell at rest has room for it; the largest one means none.
+type grace uint16
+
+const (
+	tenth             = 100 * time.Millisecond
+	unlimited   grace = 1<<16 - 1
+	largestSpan       = time.Duration(unlimited-1) * tenth
+)
+
+func graceOf(d time.Duration) grace {
+	switch {
+	case d == 0:
+		d = DefaultTerminate
+	case d < 0 || d > largestSpan:
+		return unlimited
+	}
+	return grace((d + tenth - 1) / tenth)
+}
+
+// span is 0 for a grace without limit.
+func (g grace) span() time.Duration {
+	if g == unlimited {
+		return 0
+	}
+	return time.Duration(g) * tenth
 }
 
 // stop asks the incarnation to stop, and kills it after timeout: 0 at once, negative never. Of two stops the nearer end

@@ -62,6 +62,9 @@ type Spec struct {
 	Behavior    string
 	Args        Args
 	InitTimeout time.Duration // 0 = none
+	// ShutdownTimeout bounds the Terminate of an incarnation that ends by itself, as Stop's bounds that of one that is asked
+	// to; 0 = DefaultTerminate, negative = none. It is kept in tenths of a second.
+	ShutdownTimeout time.Duration
 }
 
 // Stats counts what a System has seen since it was made.
@@ -151,7 +154,7 @@ func (s *System) Spawn(sp Spec) error {
 	if s.closed {
 		return ErrClosed
 	}
-	c := &cell{inc: sp.Incarnation, mailbox: s.box(b), busy: true}
+	c := &cell{inc: sp.Incarnation, mailbox: s.box(b), busy: true, grace: graceOf(sp.ShutdownTimeout)}
 	c.ctx.cell = c
 	if w, ok := s.loose[sp.Key]; ok {
 		c.slot = w.Value()

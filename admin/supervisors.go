@@ -39,7 +39,7 @@ type created[T any] struct {
 func (a *api) supervisorRoutes() {
 	tags := []string{"supervisors"}
 	register(a, huma.Operation{
-		Method: http.MethodPost, Path: "/v1/supervisors", OperationID: "start-supervisor", Responses: refuses(changing, stopped, placing, sup.CodeDuplicateSupervisor), Summary: "Start a supervisor", Tags: tags,
+		Method: http.MethodPost, Path: "/v1/supervisors", OperationID: "start-supervisor", Responses: refuses(changing, stopped, placing, sup.CodeDuplicateSupervisor, sup.CodeStopPending), Summary: "Start a supervisor", Tags: tags,
 		Description:   "Answers when all initial children run. Nothing is left behind when one of them cannot start.",
 		DefaultStatus: http.StatusCreated,
 	}, a.startSupervisor)

@@ -103,7 +103,7 @@ func (c *command) printChildren(cmd *cobra.Command, sup string, query url.Values
 			return fmt.Errorf("understand the answer: %w", err)
 		}
 		rows = append(rows, []string{string(ch.ID), string(ch.Status), string(ch.Node), token(ch), fmt.Sprint(ch.RestartCount),
-			string(ch.Restart), orElse(ch.PendingReason, lastExit(ch))})
+			string(ch.Restart), orElse(orElse(ch.PendingReason, hanging(ch)), lastExit(ch))})
 	}
 	return table(c.Out, rows)
 }
@@ -128,7 +128,7 @@ func (c *command) printChild(ans client.Answer) error {
 	return pairs(c.Out, [][2]string{
 		{"child", string(ch.Supervisor) + "/" + string(ch.ID)},
 		{"status", string(ch.Status)},
-		{"why", ch.PendingReason},
+		{"why", orElse(ch.PendingReason, hanging(ch))},
 		{"starts again", retry},
 		{"node", string(ch.Node)},
 		{"incarnation", token(ch)},
@@ -158,6 +158,13 @@ func args(values []json.RawMessage) string {
 		text[i] = string(v)
 	}
 	return strings.Join(text, " ")
+}
+
+func hanging(ch supervisor.ChildInfo) string {
+	if !ch.Hanging {
+		return ""
+	}
+	return "it hangs: it was to be gone, and its code does not return"
 }
 
 func token(ch supervisor.ChildInfo) string {

@@ -141,6 +141,8 @@ func (s *State) checkSlot(t *tree, c *Child) error {
 		return bad("it is due and cannot be")
 	case !c.Wants && (c.NotBefore != 0 && !c.Due || c.PendingReason != ""):
 		return bad("a slot waits for what it does not want")
+	case c.Phase == Unplaced && c.Hanging:
+		return bad("it hangs and is nowhere")
 	case c.Phase == Stopping && c.Why == 0:
 		return bad("it stops for no reason")
 	case (c.Phase == Placed || c.Phase == Running) && c.Why != 0:

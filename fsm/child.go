@@ -53,6 +53,9 @@ type Child struct {
 	// Due says that a free slot is to want a node when its turn comes: its supervisor starts children in order (S10).
 	Due bool `cbor:"20,keyasint,omitempty"`
 
+	// Hanging says that the incarnation was to be gone and that its code has not returned (S14).
+	Hanging bool `cbor:"50,keyasint,omitempty"`
+
 	rev   uint64 // the turn that made this copy; it may change the copy until it ends
 	noted uint64 // the turn that noted a change of it
 }
@@ -113,7 +116,7 @@ func (c *Child) info(now, wall int64, selector sup.Selector) sup.ChildInfo {
 	i := sup.ChildInfo{
 		ID: c.Key.Child, Supervisor: c.Key.Supervisor, Behavior: c.Spec.Behavior, Args: c.Spec.Args,
 		Restart: c.Spec.Restart, Selector: &selector, ShutdownTimeout: c.ShutdownTimeout(), Significant: c.Spec.Significant,
-		Status: c.Status(now), Node: c.Node, RestartCount: c.RestartCount, Backoff: c.Spec.Backoff,
+		Status: c.Status(now), Node: c.Node, RestartCount: c.RestartCount, Hanging: c.Hanging, Backoff: c.Spec.Backoff,
 	}
 	if i.Args == nil {
 		i.Args = []json.RawMessage{}

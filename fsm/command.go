@@ -154,7 +154,11 @@ const (
 	ReportRunning    ReportKind = 1 // init has returned
 	ReportEnded      ReportKind = 2 // nothing of it is left
 	ReportInitFailed ReportKind = 3 // its init failed, nothing of it is left (S12, S18, S31)
+	ReportHanging    ReportKind = 4 // it was to be gone, and its code has not returned (S14)
 )
+
+// Final reports whether a report says that nothing of the incarnation is left.
+func (k ReportKind) Final() bool { return k == ReportEnded || k == ReportInitFailed }
 
 // SetTTL changes the replicated lease settings. While the larger wait is not yet retired every leader uses it.
 type SetTTL struct {

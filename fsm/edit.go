@@ -155,7 +155,7 @@ func (s *State) free(t *tree, c *Child, reason sup.ExitReason, detail string) *C
 	if c.Why != WhyMove {
 		s.aim(c, "")
 	}
-	c.Phase, c.Seat, c.Avoid = Unplaced, 0, nil
+	c.Phase, c.Seat, c.Avoid, c.Hanging = Unplaced, 0, nil, false
 	c.Node, c.Session, c.Inc = "", sup.Session{}, sup.Incarnation{}
 	return c
 }

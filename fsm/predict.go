@@ -118,7 +118,7 @@ func (s *State) prospectsOfStart(c *StartSupervisor) []Prospect {
 func (s *State) prospectOfReport(r *Report, c *Child) []Prospect {
 	t := s.trees.get(c.Key.Supervisor)
 	switch {
-	case t.head.stopping():
+	case r.Kind == ReportHanging || t.head.stopping():
 		return nil
 	case r.Kind == ReportRunning:
 		switch {

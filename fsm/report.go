@@ -27,6 +27,11 @@ func (s *State) report(r *Report) Result {
 		s.ended(t, c, reason, r.Detail)
 	case ReportInitFailed:
 		s.initFailed(t, c, r.Detail)
+	case ReportHanging:
+		if c.Hanging {
+			return stale()
+		}
+		s.hangs(t, c)
 	default:
 		panic("fsm: report: unknown kind")
 	}
@@ -60,6 +65,16 @@ func (s *State) runs(t *tree, c *Child) {
 	if first {
 		s.oneLess(t)
 	}
+}
+
+// hangs says that an incarnation is to be gone and its code has not returned (S14). It holds its slot: nothing replaces it.
+func (s *State) hangs(t *tree, c *Child) {
+	c = s.editChild(t, c)
+	s.note(c)
+	c.Hanging = true
+	s.emit(sup.Event{
+		Type: sup.EventChildHanging, Supervisor: c.Key.Supervisor, Child: c.Key.Child, Node: c.Node, Incarnation: c.Inc.Token(),
+	})
 }
 
 // ended says that nothing of an incarnation is left.

@@ -237,6 +237,8 @@ func (p *player) command(words []string) Command {
 		return Command{Report: &Report{Key: at(), Inc: p.inc(at(), opts), Kind: ReportEnded, Reason: sup.ExitReason(words[2]), Detail: strings.Join(words[3:], " ")}}
 	case "initfailed":
 		return Command{Report: &Report{Key: at(), Inc: p.inc(at(), opts), Kind: ReportInitFailed, Detail: strings.Join(words[2:], " ")}}
+	case "hangs":
+		return Command{Report: &Report{Key: at(), Inc: p.inc(at(), opts), Kind: ReportHanging}}
 	case "move":
 		return Command{Move: &Move{Key: at(), Inc: p.inc(at(), opts)}}
 	case "drain", "undrain":

@@ -259,8 +259,7 @@ type stopWatch struct {
 func (w *stopWatch) overdue(s *fsm.State, cmd fsm.Command, now time.Time) *sup.Problem {
 	c := awaited(s, cmd)
 	if c == nil || c.Phase != fsm.Stopping {
-		*w = stopWatch{}
-		return nil
+		return w.hangs(starting(s, cmd), now)
 	}
 	if w.key != c.Key || w.inc != c.Inc {
 		*w = stopWatch{key: c.Key, inc: c.Inc, since: now}
@@ -271,6 +270,40 @@ func (w *stopWatch) overdue(s *fsm.State, cmd fsm.Command, now time.Time) *sup.P
 	}
 	return &sup.Problem{Code: sup.CodeStopPending, Supervisor: c.Key.Supervisor, Child: c.Key.Child, Node: c.Node,
 		Detail: fmt.Sprintf("child %s on node %s has not stopped %s after it was killed; the stop goes on", c.Key, c.Node, overdueAfter)}
+}
+
+// hangs returns stop_pending when a start waits for an init that was to end, and whose code does not return (S14a).
+func (w *stopWatch) hangs(c *fsm.Child, now time.Time) *sup.Problem {
+	if c == nil || !c.Hanging || c.Phase != fsm.Placed {
+		*w = stopWatch{}
+		return nil
+	}
+	if w.key != c.Key || w.inc != c.Inc {
+		*w = stopWatch{key: c.Key, inc: c.Inc, since: now}
+	}
+	if now.Sub(w.since) < overdueAfter {
+		return nil
+	}
+	return &sup.Problem{Code: sup.CodeStopPending, Supervisor: c.Key.Supervisor, Child: c.Key.Child, Node: c.Node,
+		Detail: fmt.Sprintf("the init of child %s on node %s has not returned, long after its init_timeout of %s; nothing replaces the child until it does",
+			c.Key, c.Node, c.InitTimeout())}
+}
+
+// starting is a child whose init cmd waits for: one that hangs first.
+func starting(s *fsm.State, cmd fsm.Command) *fsm.Child {
+	switch {
+	case cmd.StartChild != nil && cmd.StartChild.Spec != nil:
+		return s.Child(sup.Key{Supervisor: cmd.StartChild.Supervisor, Child: cmd.StartChild.Spec.ID})
+	case cmd.RestartChild != nil:
+		return s.Child(cmd.RestartChild.Key)
+	case cmd.StartSupervisor != nil:
+		name := cmd.StartSupervisor.Spec.Name
+		placed, _ := s.Children(name, "", 1, func(c *sup.ChildInfo) bool { return c.Hanging })
+		for _, c := range placed {
+			return s.Child(sup.Key{Supervisor: name, Child: c.ID})
+		}
+	}
+	return nil
 }
 
 // awaited is the child whose stop cmd waits for, or nil.

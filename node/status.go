@@ -1,10 +1,14 @@
 package node
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/raft"
+	"github.com/supnode/supnode/actor"
 	"github.com/supnode/supnode/fsm"
 	"github.com/supnode/supnode/node/store"
 )
@@ -65,7 +69,28 @@ func (n *Node) Ready() Ready {
 	if n.exec != nil {
 		check("exec_logs", true, "%s", n.logs.Health()) // their loss is no reason to send requests elsewhere
 	}
+	if hangs := n.actors.Hanging(actor.HangAfter); len(hangs) > 0 {
+		check("hanging", true, "%s", hanging(hangs))
+	}
 	return r
+}
+
+// maxNamed is how many hanging children Ready names.
+const maxNamed = 10
+
+// hanging is a list of hanging children for a person, the longest first. The node does its other work: it is ready.
+func hanging(all []actor.Hang) string {
+	slices.SortFunc(all, func(a, b actor.Hang) int { return cmp.Compare(b.For, a.For) })
+	var names []string
+	for _, h := range all[:min(len(all), maxNamed)] {
+		names = append(names, fmt.Sprintf("%s (for %s)", h.Key, h.For.Round(time.Second)))
+	}
+	more := ""
+	if len(all) > maxNamed {
+		more = fmt.Sprintf(" and %d more", len(all)-maxNamed)
+	}
+	return fmt.Sprintf("%s%s: was to be gone, and its code does not return; nothing replaces it until it does, and it ends this node when its lease ends",
+		strings.Join(names, ", "), more)
 }
 
 // maxLag is how many committed entries a ready server may have still to apply.

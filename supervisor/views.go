@@ -66,6 +66,7 @@ type ChildInfo struct {
 	RestartCount    uint64            `json:"restart_count"`
 	StartedAt       *time.Time        `json:"started_at,omitempty"`
 	LastExit        *Exit             `json:"last_exit,omitempty"`
+	Hanging         bool              `json:"hanging,omitempty"` // it was to be gone, and its code has not returned (S14)
 	Backoff         *Backoff          `json:"backoff,omitempty"`
 	RetryAt         *time.Time        `json:"retry_at,omitempty"` // in backoff: when it is to start, should a leader be there
 }
@@ -94,6 +95,7 @@ const (
 	EventNodeLeft                 EventType = "node_left"
 	EventNodeDraining             EventType = "node_draining"
 	EventNodeUndrained            EventType = "node_undrained"
+	EventChildHanging             EventType = "child_hanging" // was to be gone, and its code has not returned (S14)
 	EventLeaderChanged            EventType = "leader_changed"
 	EventRestartIntensityExceeded EventType = "restart_intensity_exceeded"
 )

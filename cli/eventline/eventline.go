@@ -39,7 +39,7 @@ const (
 var colours = map[sup.EventType]string{
 	sup.EventSupervisorStarted: green, sup.EventSupervisorStopped: yellow,
 	sup.EventChildStarted: green, sup.EventChildStopped: yellow, sup.EventChildRestarted: green, sup.EventChildMigrated: blue,
-	sup.EventNodeFailureDetected: red, sup.EventNodeJoined: blue, sup.EventNodeLeft: yellow, sup.EventNodeDraining: yellow, sup.EventNodeUndrained: blue,
+	sup.EventNodeFailureDetected: red, sup.EventChildHanging: red, sup.EventNodeJoined: blue, sup.EventNodeLeft: yellow, sup.EventNodeDraining: yellow, sup.EventNodeUndrained: blue,
 	sup.EventLeaderChanged: blue, sup.EventRestartIntensityExceeded: red,
 }
 

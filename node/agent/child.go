@@ -173,6 +173,16 @@ func (m *Machine) ended(ev Ended) {
 	m.report(fsm.Report{Key: ev.Key, Inc: ev.Inc, Kind: kind, Reason: ev.Reason, Detail: clip(ev.Detail)})
 }
 
+// hangs tells the leader of a child that does not end. One that this node stops by itself, or of a session that is over, is
+// no longer the leader's to wait for.
+func (m *Machine) hangs(ev Hanging) {
+	c := m.children[ev.Key]
+	if c == nil || c.inc != ev.Inc || c.own || c.session != m.session || m.reports.full() {
+		return
+	}
+	m.report(fsm.Report{Key: ev.Key, Inc: ev.Inc, Kind: fsm.ReportHanging})
+}
+
 // drop forgets a child of which nothing is left.
 func (m *Machine) drop(k sup.Key, c *child) {
 	delete(m.children, k)

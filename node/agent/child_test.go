@@ -132,6 +132,30 @@ func TestA5_ReportsAreRepeatedUntilAcknowledged(t *testing.T) {
 	r.wantTold()
 }
 
+func TestRule_S14_WhatHangsIsToldOnceAndNotOfAnotherSession(t *testing.T) {
+	r := leased(t, 1)
+	r.run("a", 10)
+	r.frame(rpc.ToAgent{Stops: []rpc.Stop{{Session: session(1), Key: key("a"), Inc: inc(10)}}})
+	r.step(Hanging{Key: key("a"), Inc: inc(9)})
+	r.wantTold()
+	r.step(Hanging{Key: key("a"), Inc: inc(10)})
+	r.wantTold("a 10 hanging")
+	r.pass(h)
+	r.wantTold("a 10 hanging")
+	r.ack("a", 10, fsm.ReportHanging)
+	r.pass(h)
+	r.wantTold()
+	r.end("a", 10, sup.ExitKilled)
+	r.wantTold("a 10 ended killed") // that it hung does not make its end old
+	r.run("b", 11)
+	r.step(Hanging{Key: key("b"), Inc: inc(11)})
+	r.end("b", 11, sup.ExitKilled)
+	r.ack("b", 11, fsm.ReportEnded)
+	r.ack("a", 10, fsm.ReportEnded)
+	r.pass(h)
+	r.wantTold() // with its end it is of no interest any more
+}
+
 func TestFailedInitIsReportedAsSuch(t *testing.T) {
 	r := leased(t, 1)
 	r.spawn("a", 10)

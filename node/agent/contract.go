@@ -36,6 +36,11 @@ type (
 		Detail     string
 		InitFailed bool
 	}
+	// Hanging: an incarnation is to be gone, and its code has not returned (S14). Ended follows if it ever does.
+	Hanging struct {
+		Key sup.Key
+		Inc sup.Incarnation
+	}
 	// GuardianLapsed: the guardian's timer fired before a renewal reached it (A6). Session is the one whose lease it held;
 	// zero = not known. It concerns no later session.
 	GuardianLapsed struct{ Session sup.Session }
@@ -53,6 +58,7 @@ func (StreamDown) agentEvent()     {}
 func (Received) agentEvent()       {}
 func (Started) agentEvent()        {}
 func (Ended) agentEvent()          {}
+func (Hanging) agentEvent()        {}
 func (GuardianLapsed) agentEvent() {}
 func (GuardianLost) agentEvent()   {}
 func (Leave) agentEvent()          {}
@@ -120,7 +126,7 @@ func (Remember) agentAction() {}
 func (Wake) agentAction()     {}
 
 // Runner runs the incarnations of some behaviors on this node. Its methods do not block; what comes of them arrives as
-// Started, Ended, GuardianLapsed and GuardianLost through the sink that its maker was given. A Stop or Kill of an
+// Started, Ended, Hanging, GuardianLapsed and GuardianLost through the sink that its maker was given. A Stop or Kill of an
 // incarnation that it does not have is ignored; of two Stops the nearer end counts. Lease, Spawn and Fence come one at a
 // time, Stop and Kill may come beside them. The sink does not block either, and may be called from within.
 type Runner interface {

@@ -84,7 +84,7 @@ func NewDriver(o Options) *Driver {
 	return d
 }
 
-// Sink takes the events of runners: Started, Ended, GuardianLapsed and GuardianLost. It does not block.
+// Sink takes the events of runners: Started, Ended, Hanging, GuardianLapsed and GuardianLost. It does not block.
 func (d *Driver) Sink(ev Event) {
 	if e, ok := ev.(Ended); ok {
 		d.gate.ended(e.Key, e.Inc)

@@ -127,6 +127,8 @@ func (m *Machine) handle(ev Event) {
 		m.started(ev)
 	case Ended:
 		m.ended(ev)
+	case Hanging:
+		m.hangs(ev)
 	case GuardianLapsed:
 		if ev.Session.IsZero() || ev.Session == m.session {
 			m.lapse("the guardian's timer fired")

@@ -21,11 +21,18 @@ type report struct {
 	acked  bool
 }
 
-// reportID: an incarnation begins once and ends once.
+// reportID: an incarnation begins once, is told once to hang, and ends once.
 type reportID struct {
-	key   sup.Key
-	inc   sup.Incarnation
-	final bool
+	key  sup.Key
+	inc  sup.Incarnation
+	kind fsm.ReportKind // ReportEnded for every end
+}
+
+func idOf(k sup.Key, inc sup.Incarnation, kind fsm.ReportKind) reportID {
+	if kind.Final() {
+		kind = fsm.ReportEnded
+	}
+	return reportID{k, inc, kind}
 }
 
 func newReports() reports { return reports{open: map[reportID]*report{}} }
@@ -34,7 +41,7 @@ func (r *reports) full() bool { return len(r.open) >= maxReports }
 
 // add queues a report; one that waits already is sent again.
 func (r *reports) add(x fsm.Report) {
-	id := reportID{x.Key, x.Inc, x.Kind != fsm.ReportRunning}
+	id := idOf(x.Key, x.Inc, x.Kind)
 	if old := r.open[id]; old != nil {
 		old.stream = 0
 		return
@@ -46,7 +53,7 @@ func (r *reports) add(x fsm.Report) {
 
 // repeat sends the end of an incarnation again, if it still waits to be acknowledged.
 func (r *reports) repeat(k sup.Key, inc sup.Incarnation) bool {
-	old := r.open[reportID{k, inc, true}]
+	old := r.open[reportID{k, inc, fsm.ReportEnded}]
 	if old == nil {
 		return false
 	}
@@ -56,9 +63,10 @@ func (r *reports) repeat(k sup.Key, inc sup.Incarnation) bool {
 
 // ack drops what is committed or stale. With the end of an incarnation its beginning is of no interest either.
 func (r *reports) ack(a rpc.Ack) {
-	r.remove(reportID{a.Key, a.Inc, false})
-	if a.Kind != fsm.ReportRunning {
-		r.remove(reportID{a.Key, a.Inc, true})
+	r.remove(idOf(a.Key, a.Inc, a.Kind))
+	if a.Kind.Final() {
+		r.remove(reportID{a.Key, a.Inc, fsm.ReportRunning})
+		r.remove(reportID{a.Key, a.Inc, fsm.ReportHanging})
 	}
 	for len(r.queue) > 0 && r.queue[0].acked {
 		r.queue[0] = nil

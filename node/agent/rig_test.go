@@ -183,7 +183,7 @@ func goodbyes(acts []Action) []*rpc.Goodbye {
 
 // told returns the reports as "child e kind".
 func told(acts []Action) (all []string) {
-	kinds := map[fsm.ReportKind]string{fsm.ReportRunning: "running", fsm.ReportEnded: "ended", fsm.ReportInitFailed: "init_failed"}
+	kinds := map[fsm.ReportKind]string{fsm.ReportRunning: "running", fsm.ReportEnded: "ended", fsm.ReportInitFailed: "init_failed", fsm.ReportHanging: "hanging"}
 	for _, s := range find[Send](acts) {
 		for _, r := range s.Frame.Reports {
 			line := fmt.Sprintf("%s %d %s", r.Key.Child, r.Inc.Index, kinds[r.Kind])

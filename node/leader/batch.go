@@ -107,7 +107,7 @@ func (m *Machine) reports(s *stream, rs []fsm.Report) {
 	for i := range rs {
 		r := rs[i]
 		m.arrives(&r)
-		if r.Kind != fsm.ReportRunning {
+		if r.Kind.Final() {
 			m.strayEnded(s, &r)
 		}
 		if it := m.queues.reported[idOf(&r)]; it != nil {

@@ -260,7 +260,7 @@ func (m *Machine) moved(k sup.Key) {
 // arrives hears that the next incarnation of a moving child runs, or failed to: the entry that commits it begins the next
 // move.
 func (m *Machine) arrives(r *fsm.Report) {
-	if o := m.moves.open[r.Key]; o != nil && r.Inc != o.inc && r.Kind != fsm.ReportEnded {
+	if o := m.moves.open[r.Key]; o != nil && r.Inc != o.inc && r.Kind != fsm.ReportEnded && r.Kind != fsm.ReportHanging {
 		m.endMove(r.Key)
 	}
 }

@@ -101,7 +101,7 @@ func loose(name string, s *fsm.State, c fsm.Command) fsm.Command {
 // twice applies an exit once more when the child has run again since.
 func twice(s *fsm.State, e fsm.Entry) fsm.Entry {
 	for _, c := range slices.Clone(e.Commands) {
-		if c.Report == nil || c.Report.Kind == fsm.ReportRunning {
+		if c.Report == nil || !c.Report.Kind.Final() {
 			continue
 		}
 		slot := s.Child(c.Report.Key)

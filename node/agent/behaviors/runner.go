@@ -46,7 +46,7 @@ func (r *Runner) System() *actor.System { return r.system }
 func (r *Runner) Spawn(sp agent.Spawn) {
 	err := r.system.Spawn(actor.Spec{
 		Key: keyOf(sp.Key), Incarnation: actor.Incarnation(sp.Inc.Token()), Behavior: sp.Behavior, Args: sp.Args,
-		InitTimeout: time.Duration(sp.InitTimeout),
+		InitTimeout: time.Duration(sp.InitTimeout), ShutdownTimeout: time.Duration(sp.ShutdownTimeout),
 	})
 	if err != nil {
 		r.sink(agent.Ended{Key: sp.Key, Inc: sp.Inc, Reason: sup.ExitError, Detail: err.Error(), InitFailed: true})
@@ -96,6 +96,7 @@ func (w watch) Unhandled(k actor.Key, typ string) {
 func (w watch) Hanging(k actor.Key, inc actor.Incarnation) {
 	w.r.log.Warn("a child hangs: it was to stop, and its code does not return", "supervisor", k.Supervisor, "child", k.Child,
 		"incarnation", uint64(inc))
+	w.r.sink(agent.Hanging{Key: supKey(k), Inc: incOf(inc)})
 }
 
 func keyOf(k sup.Key) actor.Key {

@@ -138,6 +138,9 @@ func TestRule_S14_AHangingChildEndsWhenItReturns(t *testing.T) {
 		synctest.Wait() // it is in its handler
 		r.runner.Stop(agent.Stop{Key: key, Inc: one, Timeout: int64(time.Second)})
 		time.Sleep(time.Minute)
+		if e, ok := (<-r.events).(agent.Hanging); !ok || e.Key != key || e.Inc != one {
+			t.Errorf("%+v, want Hanging", e)
+		}
 		if len(r.events) > 0 || len(r.runner.System().Hanging(time.Second)) != 1 {
 			t.Fatal("it was said to have ended, or not to hang")
 		}
