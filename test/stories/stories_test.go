@@ -27,6 +27,9 @@ func TestStories(t *testing.T) {
 		{"S15 one crash too many stops a group", intensityOfAGroup},
 		{"S32 terminate cuts in on a group restart", terminateCutsIn},
 		{"S33 a restart by hand touches one child", restartByHand},
+		{"S20 a wait before the restart grows", backoff},
+		{"S38 any_significant stops at the first end", anySignificant},
+		{"S38 all_significant stops at the last end", allSignificant},
 		{"S34 simple_one_for_one numbers its children and stops them together", simple},
 	} {
 		t.Run(story.name, func(t *testing.T) { story.tell(s.tell(t)) })
@@ -225,6 +228,52 @@ func simple(d *tale) {
 	}
 }
 
+func backoff(d *tale) {
+	d.begin("one_for_one", nil, kid{id: "a", more: map[string]any{
+		"backoff": map[string]any{"initial": "200ms", "max": "1s", "factor": 3, "jitter": 0, "reset_after": "1m"}}})
+	var waits []time.Duration
+	for range 2 {
+		before := d.lives()
+		d.crash("a")
+		d.until("a to wait", func() error { return d.is("a", "backoff") })
+		d.again(before, "a")
+		d.running("a")
+		now := d.lives()["a"]
+		waits = append(waits, now[len(now)-1].Start.Sub(now[len(now)-2].Last()))
+	}
+	if waits[0] < 200*time.Millisecond || waits[1] < 600*time.Millisecond {
+		d.t.Errorf("it waited for %v", waits)
+	}
+	d.end()
+}
+
+// significant children end by themselves with status 0, and are not restarted then.
+func significant(id string) kid {
+	return kid{id: id, flags: []string{"-exit-code", "0"}, more: map[string]any{"restart": "transient", "significant": true}}
+}
+
+func anySignificant(d *tale) {
+	d.begin("one_for_one", map[string]any{"auto_shutdown": "any_significant"}, kid{id: "a"}, significant("b"), kid{id: "c"})
+	d.crash("b")
+	d.stopped("shutdown")
+	now := d.lives()
+	endedInOrder(d.t, now["b"][0], now["c"][0], now["a"][0])
+	d.grew(now, map[string]int{"a": 0, "b": 0, "c": 0})
+}
+
+func allSignificant(d *tale) {
+	d.begin("one_for_one", map[string]any{"auto_shutdown": "all_significant"}, kid{id: "a"}, significant("b"), significant("c"))
+	d.crash("c")
+	d.until("c to be exited", func() error { return d.is("c", "exited") })
+	if s := d.supervisor(); s.Status != "running" {
+		d.t.Fatalf("one of two has ended, and the supervisor is %s", s.Status)
+	}
+	d.crash("b")
+	d.stopped("shutdown")
+	now := d.lives()
+	endedInOrder(d.t, now["c"][0], now["b"][0], now["a"][0])
+}
+
 // S23: the loss of a node is one group action, not one per child, and counts nothing in the window.
 func TestRule_S23_NodeLossIsOneGroupAction(t *testing.T) {
 	s := play(t)
@@ -277,4 +326,27 @@ func TestAGroupRestartSurvivesItsLeader(t *testing.T) {
 		t.Errorf("the group restart counts %d in the window", got.RestartsInWindow)
 	}
 	d.back(killed)
+}
+
+// S20: the wait is replicated: a new leader neither forgets nor restarts it.
+func TestRule_S20_BackoffSurvivesTheLeader(t *testing.T) {
+	s := play(t)
+	d := s.tell(t)
+	leader, err := s.Leader(s.ctx)
+	must(t, err)
+	const wait = 3 * time.Second
+	d.begin("one_for_one", nil, kid{id: "a", node: s.Others(leader)[0], more: map[string]any{
+		"backoff": map[string]any{"initial": wait.String(), "max": "10s", "factor": 2, "jitter": 0, "reset_after": "1m"}}})
+	before := d.lives()
+	d.crash("a")
+	d.until("a to wait", func() error { return d.is("a", "backoff") })
+	killed := d.killLeader()
+	d.again(before, "a")
+	now := d.lives()["a"]
+	// Cluster time stands still while nobody leads: by so much it may be longer.
+	if took := now[1].Start.Sub(now[0].Last()); took < wait || took > wait+timing.Takeover()+2*time.Second {
+		t.Errorf("it waited %v of %v", took, wait)
+	}
+	d.back(killed)
+	d.running("a")
 }
