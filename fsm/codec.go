@@ -68,14 +68,22 @@ func Encode(e Entry) ([]byte, error) {
 	return b, nil
 }
 
+// Verify checks the envelope of an entry, and not what is in it. The error is ErrCorrupt.
+func Verify(b []byte) error {
+	if len(b) < entryHeader || b[0] != entryMagic {
+		return fmt.Errorf("log entry of %d bytes has no envelope: %w", len(b), ErrCorrupt)
+	}
+	if got, want := envelopeSum(b), binary.BigEndian.Uint32(b[2:]); got != want {
+		return fmt.Errorf("log entry has checksum %08x instead of %08x: %w", got, want, ErrCorrupt)
+	}
+	return nil
+}
+
 // Decode takes an entry out of its envelope. The error is ErrCorrupt or ErrUnknownVersion.
 func Decode(b []byte) (Entry, error) {
 	var e Entry
-	if len(b) < entryHeader || b[0] != entryMagic {
-		return e, fmt.Errorf("log entry of %d bytes has no envelope: %w", len(b), ErrCorrupt)
-	}
-	if got, want := envelopeSum(b), binary.BigEndian.Uint32(b[2:]); got != want {
-		return e, fmt.Errorf("log entry has checksum %08x instead of %08x: %w", got, want, ErrCorrupt)
+	if err := Verify(b); err != nil {
+		return e, err
 	}
 	if b[1] != entryVersion {
 		return e, fmt.Errorf("log entry has format %d, this supnode knows %d: %w", b[1], entryVersion, ErrUnknownVersion)

@@ -54,7 +54,7 @@ func (c Config) raftServers() (conf raft.Configuration) {
 // startRaft opens the store and joins Raft. On a first start the configuration of the file is bootstrapped; it names servers
 // by name alone, each node resolves names by its own file, so it is identical on every server whatever addresses files give.
 func (n *Node) startRaft(ctx context.Context) error {
-	st, err := store.Open(store.Options{Dir: n.id.RaftDir(), Logger: n.log.Named("store"), Fatal: n.fatal})
+	st, err := store.Open(store.Options{Dir: n.id.RaftDir(), Logger: n.log.Named("store"), Fatal: n.fatal, Verify: fsm.Verify})
 	if err != nil {
 		return err
 	}

@@ -114,7 +114,7 @@ func (i *Identity) admit(name sup.NodeName) error {
 // create writes the first record, and makes sure that the file itself outlives a power cut.
 func (i *Identity) create() error {
 	if err := save(i.db, i.rec); err != nil {
-		return fmt.Errorf("write %s: %w", filepath.Join(i.dir, File), err)
+		return fmt.Errorf("write %s: %w", filepath.Join(i.dir, File), store.Explain(err))
 	}
 	for _, dir := range []string{i.dir, filepath.Dir(i.dir)} {
 		d, err := os.Open(dir)
@@ -140,8 +140,9 @@ func lock(dir string, wait time.Duration) (*bbolt.DB, error) {
 	if wait < 0 {
 		wait = 1 // bbolt: 0 = for ever
 	}
-	if err := store.Whole(path, 50*time.Millisecond); err != nil { // one that is locked is in use, so it is whole
-		return nil, err
+	const remedy = "put it back from before the damage; if that is impossible, move the whole data directory away and start a node with a new node.name"
+	if err := store.Sound(path, 50*time.Millisecond); err != nil {
+		return nil, fmt.Errorf("%w: %s", err, remedy)
 	}
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: wait})
 	switch {
@@ -150,10 +151,9 @@ func lock(dir string, wait time.Duration) (*bbolt.DB, error) {
 	case errors.Is(err, berrors.ErrTimeout):
 		return nil, &InUseError{Dir: dir, Holders: holders(path), waited: wait}
 	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
-		return nil, fmt.Errorf("%s is damaged (%w): put it back from before the damage; if that is impossible, "+
-			"move the whole data directory away and start a node with a new node.name", path, err)
+		return nil, fmt.Errorf("%s is damaged (%w): %s", path, err, remedy)
 	}
-	return nil, fmt.Errorf("cannot open %s: %w", path, err)
+	return nil, fmt.Errorf("cannot open %s: %w", path, store.Explain(err))
 }
 
 // Close gives the directory up. Everything that acts for the node must have ended before.
@@ -235,7 +235,7 @@ func (i *Identity) update(change func(*record) error) error {
 	case refused != nil:
 		return refused
 	case err != nil:
-		return fmt.Errorf("write %s: %w", filepath.Join(i.dir, File), err)
+		return fmt.Errorf("write %s: %w", filepath.Join(i.dir, File), store.Explain(err))
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -249,10 +249,10 @@ func prepare(dir string) error {
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-			return fmt.Errorf("node.data_dir %s cannot be created: %w", dir, err)
+			return fmt.Errorf("node.data_dir %s cannot be created: %w", dir, store.Explain(err))
 		}
 		if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
-			return fmt.Errorf("node.data_dir %s cannot be created: %w", dir, err)
+			return fmt.Errorf("node.data_dir %s cannot be created: %w", dir, store.Explain(err))
 		}
 		return nil
 	case err != nil:

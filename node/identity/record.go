@@ -3,6 +3,7 @@ package identity
 import (
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"strconv"
 
 	sup "github.com/supnode/supnode/supervisor"
@@ -71,6 +72,9 @@ func read(tx *bbolt.Tx) (record, bool, error) {
 	if r.ID == "" || r.Name == "" {
 		errs = append(errs, errors.New("no id or no name"))
 	}
+	if sum := get("sum"); sum != "" && sum != r.sum() && len(errs) == 0 { // the first versions wrote none
+		errs = append(errs, errors.New("its checksum is wrong"))
+	}
 	if len(errs) > 0 {
 		return record{}, false, fmt.Errorf("it is damaged (%w): put it back from before the damage", errors.Join(errs...))
 	}
@@ -82,18 +86,32 @@ func write(tx *bbolt.Tx, r record) error {
 	if err != nil {
 		return err
 	}
-	raft := "no"
-	if r.Raft {
-		raft = "yes"
-	}
-	for _, f := range [][2]string{
-		{"format", format}, {"id", r.ID}, {"name", string(r.Name)}, {"cluster", r.Cluster},
-		{"generation", strconv.FormatUint(r.Gen, 10)}, {"raft", raft},
-		{"device", strconv.FormatUint(r.place.device, 10)}, {"inode", strconv.FormatUint(r.place.inode, 10)}, {"machine", r.place.machine},
-	} {
+	for _, f := range append(r.fields(), [2]string{"sum", r.sum()}) {
 		if err := b.Put([]byte(f[0]), []byte(f[1])); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// fields are the keys and values of the file.
+func (r record) fields() [][2]string {
+	raft := "no"
+	if r.Raft {
+		raft = "yes"
+	}
+	return [][2]string{
+		{"format", format}, {"id", r.ID}, {"name", string(r.Name)}, {"cluster", r.Cluster},
+		{"generation", strconv.FormatUint(r.Gen, 10)}, {"raft", raft},
+		{"device", strconv.FormatUint(r.place.device, 10)}, {"inode", strconv.FormatUint(r.place.inode, 10)}, {"machine", r.place.machine},
+	}
+}
+
+// sum is a checksum of the fields: bbolt keeps none of what it stores, and a turned bit would make this node another one.
+func (r record) sum() string {
+	sum := crc32.New(crc32.MakeTable(crc32.Castagnoli))
+	for _, f := range r.fields() {
+		fmt.Fprintf(sum, "%s=%q\n", f[0], f[1])
+	}
+	return fmt.Sprintf("%08x", sum.Sum32())
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/hashicorp/raft"
 )
@@ -85,3 +86,37 @@ func (g *guardedLog) GetUint64(key []byte) (uint64, error) {
 
 // keyNotFound says that a stable store has no such key. Raft knows that by its text alone, so every store says it so.
 func keyNotFound(err error) bool { return err != nil && err.Error() == "not found" }
+
+// entries reads the log once, from its first entry to its last: bbolt keeps no checksums of what it stores, and Raft, or the
+// state machine, would meet a damaged entry in the midst of its work, or take it for another kind and pass it over.
+func entries(dir string, log Log, verify func([]byte) error) error {
+	first, err1 := log.FirstIndex()
+	last, err2 := log.LastIndex()
+	if err := errors.Join(err1, err2); err != nil || last == 0 {
+		return err
+	}
+	damaged := func(index uint64, what string, args ...any) error {
+		return fmt.Errorf("%s is damaged (entry %d of the log: %w): %s", Path(dir), index, fmt.Errorf(what, args...), putBack)
+	}
+	var term uint64
+	for index := first; index <= last; index++ {
+		var entry raft.Log
+		if err := log.GetLog(index, &entry); err != nil {
+			return damaged(index, "%w", err)
+		}
+		switch {
+		case entry.Index != index:
+			return damaged(index, "it calls itself %d", entry.Index)
+		case entry.Term < term || entry.Term == 0:
+			return damaged(index, "its term %d follows term %d", entry.Term, term)
+		case entry.Type > raft.LogConfiguration:
+			return damaged(index, "it is of an unknown kind")
+		case entry.Type == raft.LogCommand && verify != nil:
+			if err := verify(entry.Data); err != nil {
+				return damaged(index, "%w", err)
+			}
+		}
+		term = entry.Term
+	}
+	return nil
+}

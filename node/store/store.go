@@ -40,6 +40,8 @@ type Options struct {
 	// Fatal is called with the first error of the store, on the goroutine that met it: the node must stop, saying why. What is
 	// asked of the store afterwards fails with the same error. Required.
 	Fatal func(error)
+	// Verify says what is wrong with the bytes of a command in the log; nil = nothing is looked at.
+	Verify func([]byte) error
 	// Wrap puts a layer between the store's rules and the log store, for tests that break it; nil = none.
 	Wrap func(Log) Log
 }
@@ -61,7 +63,7 @@ func Open(o Options) (*Store, error) {
 		o.Logger = hclog.NewNullLogger()
 	}
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
-		return nil, fmt.Errorf("cannot create the Raft directory: %w", err)
+		return nil, fmt.Errorf("cannot create the Raft directory: %w", Explain(err))
 	}
 	latch := &latch{fatal: o.Fatal}
 	log, err := openLog(filepath.Join(o.Dir, LogFile))
@@ -73,9 +75,9 @@ func Open(o Options) (*Store, error) {
 	}
 	files, err := raft.NewFileSnapshotStoreWithLogger(o.Dir, RetainedSnapshots, o.Logger)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("cannot use the snapshot directory %s: %w", snapshotDir(o.Dir), err), log.Close())
+		return nil, errors.Join(fmt.Errorf("cannot use the snapshot directory %s: %w", snapshotDir(o.Dir), Explain(err)), log.Close())
 	}
-	if err := check(o.Dir, log, files); err != nil {
+	if err := errors.Join(entries(o.Dir, log, o.Verify), check(o.Dir, log, files)); err != nil {
 		return nil, errors.Join(err, log.Close())
 	}
 	s := &Store{dir: o.Dir, log: &guardedLog{inner: log, latch: latch}, snaps: &snapshots{inner: files, latch: latch}}
@@ -88,8 +90,8 @@ func Open(o Options) (*Store, error) {
 // openLog opens raft.db. Each write is on disk before it is acknowledged. The free list is rebuilt at the start
 // rather than written with every entry.
 func openLog(path string) (Log, error) {
-	if err := Whole(path, lockWait); err != nil {
-		return nil, err
+	if err := Sound(path, lockWait); err != nil {
+		return nil, fmt.Errorf("%w: %s", err, putBack)
 	}
 	b, err := raftboltdb.New(raftboltdb.Options{Path: path, BoltOptions: &bbolt.Options{
 		Timeout: lockWait, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType,
@@ -100,11 +102,14 @@ func openLog(path string) (Log, error) {
 	case errors.Is(err, berrors.ErrTimeout):
 		return nil, fmt.Errorf("%s is locked by another process: is a tool reading it? End that first", path)
 	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
-		return nil, fmt.Errorf("%s is damaged (%w): put this node's data directory back from before the damage; "+
-			"do not start it with an empty one under the same name, it would have forgotten its votes", path, err)
+		return nil, fmt.Errorf("%s is damaged (%w): %s", path, err, putBack)
 	}
-	return nil, fmt.Errorf("cannot open the Raft log %s: %w", path, err)
+	return nil, fmt.Errorf("cannot open the Raft log %s: %w", path, Explain(err))
 }
+
+// putBack is what helps when the log is damaged.
+const putBack = "put this node's data directory back from before the damage, " +
+	"do not start it with an empty one under the same name: it would have forgotten its votes"
 
 // Log is the log for Raft: the newest entries are read from memory.
 func (s *Store) Log() raft.LogStore { return s.cached }
@@ -140,7 +145,7 @@ func (l *latch) check(op string, err error) error {
 	if err == nil {
 		return nil
 	}
-	err = fmt.Errorf("the Raft store failed to %s: %w", op, err)
+	err = fmt.Errorf("the Raft store failed to %s: %w", op, Explain(err))
 	l.mu.Lock()
 	first := l.err == nil
 	if first {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -90,7 +91,7 @@ func (w *town) lives(t *testing.T, nodes ...string) map[string]string {
 	}
 	out := map[string]string{}
 	for _, c := range children {
-		if len(nodes) == 0 || strings.Contains(strings.Join(nodes, " "), c.Node) {
+		if len(nodes) == 0 || slices.Contains(nodes, c.Node) {
 			out[c.ID] = fmt.Sprintf("%s on %s, incarnation %d", c.Status, c.Node, c.Incarnation)
 		}
 	}
