@@ -12,6 +12,7 @@ import (
 func lived(t *testing.T) lone {
 	t.Helper()
 	l := newLone(t, "")
+	put(t, l.file, strings.Replace(mustRead(t, l.file), "cluster: {", "cluster: {heartbeat_interval: 100ms, lease_ttl: 1s, ", 1)) // quick elections
 	p := start(t, l.file)
 	p.ready(l.admin)
 	url := "http://" + l.admin + "/v1/supervisors"
@@ -137,4 +138,24 @@ func (l lone) tried(t *testing.T) (said string, ended bool) {
 		return nil
 	})
 	return p.said(), ended
+}
+
+// A damaged newest snapshot stops the server, although an older one may be there: Raft would go back to that and miss what the
+// log has dropped since. The words say whether moving it away is enough.
+func TestADamagedSnapshot(t *testing.T) {
+	t.Parallel()
+	l := lived(t)
+	snapshot := filepath.Join(l.data, "raft", "snapshots", "2-30-1700000000000")
+	if err := os.MkdirAll(snapshot, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	put(t, filepath.Join(snapshot, "meta.json"), `{"Version": 1, "ID": "2-30-17`)
+	put(t, filepath.Join(snapshot, "state.bin"), "half a state")
+	refused(t, l.file, 1, "the newest snapshot "+snapshot+" is damaged", "move it away and start again")
+	if err := os.Rename(snapshot, filepath.Join(l.dir, "away")); err != nil {
+		t.Fatal(err)
+	}
+	if said, ended := l.tried(t); ended {
+		t.Error(said)
+	}
 }
