@@ -104,17 +104,16 @@ func (ch *Child) answer(code sup.Code) {
 	ch.runs = nil
 }
 
-// want makes the child ask for a node; every run after its first one is a restart (S22).
-func (ch *Child) want(avoid sup.NodeName) {
+// again makes a child that is down run again when its turn comes; every run after its first one is a restart (S22).
+func (ch *Child) again(avoid sup.NodeName) {
+	ch.due, ch.Avoid = true, avoid
 	if ch.Started {
 		ch.Restarts++
 	}
-	ch.wantFirst(avoid)
 }
 
-func (ch *Child) wantFirst(avoid sup.NodeName) {
-	ch.State, ch.Avoid, ch.Unplaceable = Wanted, avoid, false
-}
+// want makes a child that is due ask for a node.
+func (ch *Child) want() { ch.State, ch.due, ch.Unplaceable = Wanted, false, false }
 
 // stop asks for the end of the child's run.
 func (ch *Child) stop(t then) { ch.State, ch.then = Stopping, t }

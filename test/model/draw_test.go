@@ -26,7 +26,9 @@ var (
 	afters    = []time.Duration{0, 0, 0, time.Nanosecond, time.Second, 2 * time.Second, 5 * time.Second}
 )
 
-func one[T any](d *draw, name string, of []T) T { return rapid.SampledFrom(of).Draw(d.t, name) }
+func one[T any](d *draw, name string, of []T) T {
+	return of[rapid.IntRange(0, len(of)-1).Draw(d.t, name)]
+}
 
 func (d *draw) chance(name string, percent int) bool {
 	return rapid.IntRange(0, 99).Draw(d.t, name) >= 100-percent

@@ -11,7 +11,7 @@ import (
 )
 
 // implemented are the strategies that the FSM carries out.
-var implemented = []sup.Strategy{sup.OneForOne, sup.SimpleOneForOne}
+var implemented = []sup.Strategy{sup.OneForOne, sup.SimpleOneForOne, sup.OneForAll, sup.RestForOne}
 
 const autoShutdown = false
 

@@ -54,7 +54,8 @@ func (c *Cluster) Leave(name sup.NodeName, paced bool) Answer {
 	}
 	for _, s := range c.Sups {
 		for _, ch := range s.Children {
-			if !paced && ch.Node == name && (ch.State == Placed || ch.State == Running) && s.Op != stopping {
+			// What is to go down with its supervisor or its group stops in their order, not in that of the node.
+			if !paced && ch.Node == name && (ch.State == Placed || ch.State == Running) && s.Op != stopping && !ch.halt {
 				s.move(ch)
 			}
 		}
@@ -115,12 +116,7 @@ func (c *Cluster) Move(k sup.Key, inc uint64) Answer {
 
 func (s *Sup) move(ch *Child) {
 	ch.stop(move)
-	if s.inOrder() {
-		ch.due = true
-		if s.Op == idle {
-			s.Op = working
-		}
-	}
+	s.work()
 }
 
 // Established is the first entry of a leader.

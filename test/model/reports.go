@@ -102,15 +102,18 @@ func (s *Sup) stopped(ch *Child, followed then) {
 		}
 	case s.Op == stopping:
 		s.remove(ch)
+	case followed == restart: // what was asked for by hand runs again, be it temporary
+		ch.halt = false
+		ch.again("")
+		s.work()
 	case followed == group || ch.halt:
-		s.halted(ch)
-	case followed == restart:
-		ch.want("")
+		s.halted(ch, "")
 	case followed == move && ch.temporary() && ch.Started:
 		s.remove(ch)
 		s.endedForGood(ch)
-	case followed == move:
-		ch.want("")
+	default: // move
+		ch.again("")
+		s.work()
 	}
 }
 
@@ -120,14 +123,13 @@ func (s *Sup) exited(ch *Child, reason sup.ExitReason, avoid sup.NodeName) {
 	case s.Op == stopping: // S13: whatever ends while its supervisor stops is not started again
 		s.remove(ch)
 	case ch.halt: // it was to stop for the group anyway
-		s.halted(ch)
+		s.halted(ch, "")
 	case ch.restartedAfter(reason):
 		s.fail([]*Child{ch}, crash, avoid)
 	case ch.temporary() || s.simple(): // S3, S34
 		s.remove(ch)
 		s.endedForGood(ch)
 	default: // S2: it stays listed as exited
-		ch.due = false
 		s.endedForGood(ch)
 	}
 }
@@ -169,13 +171,14 @@ func (s *Sup) lost(children []*Child, node sup.NodeName, failure bool) {
 		case s.Op == stopping:
 			s.remove(ch)
 		case ch.halt:
-			s.halted(ch)
+			s.halted(ch, node)
 		case !ch.Started: // S12: not the child's failure, at most 3 times
 			if ch.Lost++; ch.Lost > 3 {
 				s.neverStarted(ch)
 				continue
 			}
-			ch.wantFirst(node)
+			ch.again(node)
+			s.work()
 		case ch.temporary(): // S24
 			s.remove(ch)
 			s.endedForGood(ch)

@@ -103,9 +103,7 @@ func (c *Cluster) StartSimpleChild(key string, name sup.Name) Answer {
 func (s *Sup) begin(key string, spec sup.ChildSpec) {
 	ch := s.add(spec)
 	ch.runs = append(ch.runs, key)
-	if s.inOrder() {
-		s.Op = working
-	}
+	s.work()
 }
 
 // TerminateChild (S32) works in every state, at once: it does not wait for an operation, and cancels a restart.
@@ -140,9 +138,10 @@ func (c *Cluster) TerminateChild(key string, k sup.Key) Answer {
 	})
 }
 
-// RestartChild (S33): stops the child and starts it again, uncounted; it works in every state.
+// RestartChild (S33): stops the child and starts it again, uncounted; it works in every state. A child that an operation waits
+// for does not make the request wait too.
 func (c *Cluster) RestartChild(key string, k sup.Key) Answer {
-	return c.take(key, k.Supervisor, func(s *Sup) {
+	carryOut := func(s *Sup) {
 		ch := s.child(k.Child)
 		if ch == nil || ch.then == terminate {
 			c.end(key, sup.CodeChildNotFound)
@@ -153,12 +152,16 @@ func (c *Cluster) RestartChild(key string, k sup.Key) Answer {
 		case ch.held():
 			ch.stop(restart)
 		case ch.State == Wanted:
-			ch.wantFirst("")
-		default:
-			ch.want("")
+			ch.Avoid, ch.Unplaceable = "", false
+		case !ch.due:
+			ch.again("")
 		}
-		if s.inOrder() {
-			ch.due, s.Op = true, working
+		s.work()
+	}
+	if s := c.Sup(k.Supervisor); s != nil && s.Op == working && c.Requests[key] == nil {
+		if ch := s.child(k.Child); ch != nil && ch.State == Wanted {
+			return c.ask(key, func() { carryOut(s) })
 		}
-	})
+	}
+	return c.take(key, k.Supervisor, carryOut)
 }

@@ -139,37 +139,50 @@ func (s *Sup) fail(failed []*Child, why cause, avoid sup.NodeName) {
 	if len(failed) == 0 || why == crash && !s.count() {
 		return
 	}
-	reach := failed // S7
+	s.tally(len(failed), why)
+	for _, ch := range failed {
+		ch.again(avoid)
+	}
 	switch s.Spec.Strategy {
 	case sup.OneForAll: // S8
-		reach = s.Children
+		s.restartGroup(s.Children)
 	case sup.RestForOne: // S9
-		reach = s.Children[slices.Index(s.Children, failed[0]):]
-	}
-	if why != left {
-		s.Total += uint64(len(failed))
-	}
-	if why == nodeLoss {
-		s.ForNodes += uint64(len(failed))
-	}
-	for _, ch := range failed {
-		if !s.inOrder() {
-			ch.want(avoid)
-			continue
-		}
-		ch.Avoid = avoid
-	}
-	if s.inOrder() {
-		s.mark(reach)
+		s.restartGroup(s.Children[slices.Index(s.Children, failed[0]):])
 	}
 }
 
-// mark makes children part of a group restart: what runs is to be down first; temporary ones that ran do not come again (S3).
-func (s *Sup) mark(reach []*Child) {
-	for _, ch := range reach {
-		ch.halt, ch.due = true, true
+// tally (S22): restarts for crashes and node losses; a group is one.
+func (s *Sup) tally(children int, why cause) {
+	n := uint64(children)
+	if s.inOrder() {
+		n = 1
 	}
-	if s.Op == idle {
+	if why != left {
+		s.Total += n
+	}
+	if why == nodeLoss {
+		s.ForNodes += n
+	}
+}
+
+// restartGroup (S8, S9, S11): what runs, or is on its way, is to be down first; a transient child that had ended starts again.
+func (s *Sup) restartGroup(reach []*Child) {
+	for _, ch := range slices.Clone(reach) {
+		switch {
+		case ch.held():
+			ch.halt = true
+		case ch.State == Wanted:
+			ch.State, ch.due, ch.Avoid = Down, true, ""
+		case !ch.due:
+			ch.again("")
+		}
+	}
+	s.work()
+}
+
+// work makes what is due or to be down an operation of the supervisor.
+func (s *Sup) work() {
+	if s.Op == idle && s.inOrder() {
 		s.Op = working
 	}
 }
@@ -194,44 +207,41 @@ func (s *Sup) step() (again bool) {
 
 // stepAtOnce (S10): the inits of one_for_one and simple_one_for_one may overlap.
 func (s *Sup) stepAtOnce() bool {
-	waiting := false
+	complete := true
 	for _, ch := range s.Children {
-		if ch.due && ch.State == Down {
-			ch.want("")
+		if ch.due {
+			ch.want()
 		}
-		ch.due = ch.due && !ch.Started
-		waiting = waiting || ch.due
+		complete = complete && ch.Started
 	}
-	if s.Op == starting && !waiting {
+	if s.Op == starting && complete {
 		return s.opOver()
 	}
 	return s.Op == idle && s.next()
 }
 
-// stepInOrder (S8–S11): first what is to be down stops in reverse order, then what is due starts in order, one at a time.
+// stepInOrder (S8–S11): first what is to be down stops in reverse order; then, while nothing starts or stops, what is due starts
+// in order, one at a time.
 func (s *Sup) stepInOrder() bool {
 	for _, ch := range slices.Backward(s.Children) {
-		switch {
-		case !ch.halt:
-		case ch.State == Stopping:
-			return false
-		case ch.State == Placed || ch.State == Running:
+		if !ch.halt {
+			continue
+		}
+		if ch.State != Stopping {
 			ch.stop(group)
+		}
+		return false
+	}
+	for _, ch := range s.Children {
+		if ch.State == Wanted || ch.State == Placed || ch.State == Stopping {
+			s.work()
 			return false
-		default:
-			s.halted(ch)
-			return true
 		}
 	}
 	for _, ch := range s.Children {
-		switch {
-		case !ch.due:
-		case ch.State == Running:
-			ch.due = false
-		case ch.State == Down:
-			ch.want(ch.Avoid)
-			return false
-		default:
+		if ch.due {
+			s.work()
+			ch.want()
 			return false
 		}
 	}
@@ -241,12 +251,14 @@ func (s *Sup) stepInOrder() bool {
 	return s.next()
 }
 
-// halted: the child is down in a group restart; a temporary one that had its run is gone (S3).
-func (s *Sup) halted(ch *Child) {
-	ch.halt, ch.State = false, Down
-	if ch.temporary() {
+// halted: the child is down in a group restart. A temporary one that had its run is gone (S3).
+func (s *Sup) halted(ch *Child, avoid sup.NodeName) {
+	ch.halt = false
+	if ch.temporary() && ch.Started {
 		s.remove(ch)
+		return
 	}
+	ch.again(avoid)
 }
 
 // opOver: the start or the group restart is complete.

@@ -320,7 +320,10 @@ func rank(e sup.Event) int {
 func afterTheLast(events []sup.Event) []string {
 	wrong, stopped := []string{}, map[sup.Name]bool{}
 	for _, e := range events {
-		if stopped[e.Supervisor] && e.Type != sup.EventSupervisorStarted && e.Type != sup.EventChildStarted {
+		if e.Type == sup.EventSupervisorStarted { // the name is used again
+			stopped[e.Supervisor] = false
+		}
+		if stopped[e.Supervisor] {
 			wrong = append(wrong, printEvent(e))
 		}
 		stopped[e.Supervisor] = stopped[e.Supervisor] || e.Type == sup.EventSupervisorStopped
