@@ -62,6 +62,7 @@ func newAPI(n Node, o Options) (*api, *gate, error) {
 	a.statusRoutes()
 	a.nodeRoutes()
 	a.supervisorRoutes()
+	a.applyRoutes()
 	a.childRoutes()
 	a.messageRoutes()
 	a.logRoutes()

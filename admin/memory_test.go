@@ -217,6 +217,12 @@ func (m *memory) Read(ctx context.Context, q node.Query) (node.Answer, error) {
 		}
 	case node.QueryRebalance:
 		a.Moves = s.PlanRebalance(q.Limit)
+	case node.QueryChanges:
+		changes, p := s.Changes(q.Manifest)
+		if p != nil {
+			return a, p
+		}
+		a.Changes = changes
 	case node.QueryEvents:
 		if _, _, newest := s.Events(q.Since, 1); q.Wait > 0 && newest <= q.Since {
 			if err := m.await(ctx, q); err != nil {

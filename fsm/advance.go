@@ -38,6 +38,10 @@ func (s *State) advance(t *tree) {
 			s.started(t)
 			s.drain(t)
 		}
+		if h.applying() && !s.held && s.changeOn(t) && t.head.Op.Left == 0 {
+			s.changed(t)
+			s.drain(t)
+		}
 	case !s.held:
 		s.goOn(t)
 	}
@@ -49,10 +53,16 @@ func (s *State) goOn(t *tree) {
 	if t.head.Op != nil && t.head.Op.Down != 0 {
 		s.downNext(t)
 	}
+	if t.head.applying() && t.head.Op.Down == 0 && !s.changeOn(t) {
+		return
+	}
 	if !t.underway() {
-		if t.head.starting() {
+		switch {
+		case t.head.starting():
 			s.started(t)
-		} else if t.head.Op != nil {
+		case t.head.applying():
+			s.changed(t)
+		case t.head.Op != nil:
 			s.edit(t).Op = nil
 		}
 		s.drain(t)

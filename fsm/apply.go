@@ -83,6 +83,8 @@ func (s *State) request(key string, c *Command) Result {
 		return s.askChild(key, c.StartChild.Supervisor, Queued{Key: key, StartChild: c.StartChild})
 	case c.TerminateChild != nil:
 		return s.terminateChild(key, c.TerminateChild)
+	case c.ApplyManifest != nil:
+		return s.applyManifest(key, c.ApplyManifest)
 	case c.RestartChild != nil:
 		return s.askChild(key, c.RestartChild.Key.Supervisor, Queued{Key: key, RestartChild: c.RestartChild})
 	case c.Drain != nil:

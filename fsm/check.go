@@ -20,6 +20,7 @@ import (
 //	C9 counts are those of the records
 //	C10 a drained node is not up; who is to move there is not there, and runs or moves; forgotten nodes are no members
 //	C11 where children start in order at most one is about to, none is left waiting for its turn, and requests wait meanwhile
+//	C13 a change of a manifest first waits for the child at its cursor, those after it that leave being down, then for inits
 //	C12 a group that goes down waits for the child at its cursor; those after it are down and due
 func (s *State) Check() error {
 	waits := map[string]int{}
@@ -131,7 +132,7 @@ func (s *State) checkSlot(t *tree, c *Child) error {
 	}
 	stopping := t.head.stopping()
 	switch {
-	case c.Phase > Stopping || c.Why > WhyGroup:
+	case c.Phase > Stopping || c.Why > WhyChange || c.Part > PartStarts:
 		return bad("no such phase")
 	case c.Phase == Unplaced && (c.Node != "" || !c.Session.IsZero() || !c.Inc.IsZero()):
 		return bad("a free slot has a holder")
@@ -155,13 +156,19 @@ func (s *State) checkSlot(t *tree, c *Child) error {
 		return bad("it wants to run while its supervisor stops")
 	case c.Phase == Stopping && stopping && c.Why != WhyShutdown && c.Why != WhyTerminate:
 		return bad("it is to run again while its supervisor stops")
-	case !c.Started() && c.Phase == Unplaced && !c.Wants && !c.Due && c.Why == 0 && !stopping:
+	case c.Part != 0 && !t.head.applying():
+		return bad("it has a part in a change that is not made")
+	case c.leaves() && (c.Wants || c.Due || c.Phase == Unplaced && c.Part == PartGone && c.Why == 0 || t.head.Op.Next == nil):
+		return bad("it does not leave")
+	case c.Part == PartStarts && (c.Phase == Running || c.Phase == Unplaced && !c.Wants && !c.Due && c.Why == 0 || t.head.Op.Next != nil):
+		return bad("it does not start")
+	case !c.Started() && c.Phase == Unplaced && !c.Wants && !c.Due && c.Why == 0 && !stopping && c.Part != PartReplaced:
 		return bad("it never ran and never will")
 	case c.Phase == Running && c.LastNode != c.Node:
 		return bad("it runs where it did not start")
 	case c.Toward != "" && (c.Phase == Placed || c.Toward == c.Node):
 		return bad("C10: it is to move where it is, or was placed already")
-	case len(c.Waiters) > 0 && c.Phase == Unplaced && !c.Wants && !c.Due && c.Why == 0:
+	case len(c.Waiters) > 0 && c.Phase == Unplaced && !c.Wants && !c.Due && c.Why == 0 && c.Part != PartReplaced:
 		return bad("a request waits for a slot that does nothing")
 	}
 	if c.Phase == Unplaced {
@@ -188,8 +195,13 @@ func (s *State) checkOp(t *tree, outstanding int, waits map[string]int) error {
 			return bad(fmt.Sprintf("%d first inits are outstanding", outstanding))
 		}
 	case sup.StatusRunning:
-		if op == nil && len(h.Queue) > 0 || op != nil && (op.Kind != OpGroup || !h.Spec.Strategy.InOrder()) {
+		if op == nil && len(h.Queue) > 0 || op != nil && op.Kind != OpApplying && (op.Kind != OpGroup || !h.Spec.Strategy.InOrder()) {
 			return bad("it runs, and nothing keeps it from carrying out what it is asked")
+		}
+		if h.applying() {
+			if err := s.checkChange(t); err != nil {
+				return err
+			}
 		}
 	case sup.StatusStopping:
 		if op == nil || op.Kind != OpStopping || len(h.Queue) > 0 {
@@ -256,7 +268,7 @@ func (s *State) checkOrder(t *tree) error {
 		return bad("nothing starts what is due")
 	case (h.Op != nil) != t.underway():
 		return bad("its operation does not tell what it does")
-	case !down && (h.Op != nil && h.Op.Cursor != 0):
+	case !down && h.Op != nil && h.Op.Cursor != 0 && h.Op.Next == nil:
 		return bad("a cursor without a group that goes down")
 	case down && h.Op.Cursor < h.Op.Down:
 		return bad("the cursor is not in the group")
@@ -264,13 +276,46 @@ func (s *State) checkOrder(t *tree) error {
 	for c := range t.children.all() {
 		switch {
 		case !t.goesDown(c):
-		case c.Order > h.Op.Cursor && !c.Due:
+		case c.Order > h.Op.Cursor && !c.Due && !c.leaves():
 			return fmt.Errorf("C12: %s is behind the cursor of %+v, and %s", c.Key, h.Op, c.Phase)
 		case c.Order == h.Op.Cursor && c.Phase != Stopping:
 			return fmt.Errorf("C12: %s is at the cursor of %+v, and %s", c.Key, h.Op, c.Phase)
 		case c.Wants:
 			return fmt.Errorf("C12: %s wants to run while its group goes down", c.Key)
 		}
+	}
+	return nil
+}
+
+// checkChange checks a supervisor that is made as a manifest says. While the state is Held it does not go on.
+func (s *State) checkChange(t *tree) error {
+	op := t.head.Op
+	bad := func(why string) error {
+		return fmt.Errorf("C13: supervisor %q has operation %+v and %d children: %s", t.head.Name, op, t.children.len(), why)
+	}
+	starts, leaves := 0, 0
+	for c := range t.children.all() {
+		switch {
+		case c.Part == PartStarts:
+			starts++
+		case c.leaves() && c.Phase != Unplaced:
+			leaves++
+			if op.Down == 0 && op.Cursor != 0 && c.Order > op.Cursor {
+				return bad(fmt.Sprintf("%s is behind the cursor, and %s", c.Key, c.Phase))
+			}
+			if op.Down == 0 && c.Order == op.Cursor && c.Phase != Stopping {
+				return bad(fmt.Sprintf("%s is at the cursor, and %s", c.Key, c.Phase))
+			}
+		}
+	}
+	switch {
+	case op.Left != starts:
+		return bad(fmt.Sprintf("it starts %d children", starts))
+	case s.held || op.Down != 0:
+	case op.Next != nil && leaves == 0:
+		return bad("it waits for no child to go down")
+	case op.Next == nil && starts == 0 && !t.underway():
+		return bad("it is over")
 	}
 	return nil
 }

@@ -55,6 +55,8 @@ type Child struct {
 
 	// Hanging says that the incarnation was to be gone and that its code has not returned (S14).
 	Hanging bool `cbor:"50,keyasint,omitempty"`
+	// Part is what a change of its supervisor's manifest does to it, while it does; 0 = nothing.
+	Part Part `cbor:"23,keyasint,omitempty"`
 
 	rev   uint64 // the turn that made this copy; it may change the copy until it ends
 	noted uint64 // the turn that noted a change of it
@@ -99,6 +101,8 @@ func (c *Child) Status(now int64) sup.Status {
 		return sup.StatusRunning
 	case c.Phase == Stopping || c.Why != 0:
 		return sup.StatusStopping
+	case c.Phase == Unplaced && c.Part == PartReplaced:
+		return sup.StatusRestarting
 	case c.Phase == Unplaced && !c.Wants && !c.Due:
 		return sup.StatusExited
 	case c.Wants && c.NotBefore > now:

@@ -37,6 +37,7 @@ type Command struct {
 	StartChild      *StartChild      `cbor:"22,keyasint,omitempty"`
 	TerminateChild  *TerminateChild  `cbor:"23,keyasint,omitempty"`
 	RestartChild    *RestartChild    `cbor:"24,keyasint,omitempty"`
+	ApplyManifest   *ApplyManifest   `cbor:"25,keyasint,omitempty"`
 
 	Drain      *Drain      `cbor:"40,keyasint,omitempty"`
 	ForgetNode *ForgetNode `cbor:"41,keyasint,omitempty"`
@@ -215,6 +216,13 @@ type RestartChild struct {
 	Key sup.Key `cbor:"1,keyasint"`
 }
 
+// ApplyManifest makes a supervisor as a manifest says: it starts what is new, stops what is gone, restarts what changed and
+// leaves the rest alone; it creates one that is not there or has stopped. Spec has its defaults filled in and is valid.
+type ApplyManifest struct {
+	Spec sup.Spec     `cbor:"1,keyasint"`
+	Home sup.NodeName `cbor:"2,keyasint,omitempty"` // of one that it creates
+}
+
 // Placement proposes a node for a slot. Apply takes it when the slot wants a node, the node's live session is Session
 // and the node is eligible (S28); then the entry's index is the incarnation's. Otherwise it is ignored.
 type Placement struct {
@@ -259,6 +267,7 @@ type Outcome struct {
 	Incarnation uint64       `cbor:"5,keyasint,omitempty"`
 	Index       uint64       `cbor:"6,keyasint"`            // the entry that completed it
 	Moves       []sup.Move   `cbor:"20,keyasint,omitempty"` // of a Rebalance
+	Changes     []sup.Change `cbor:"21,keyasint,omitempty"` // of an ApplyManifest
 }
 
 // Completion pairs a request's key with its outcome.

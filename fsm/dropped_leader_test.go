@@ -211,11 +211,67 @@ func (d *dropped) groupsLife(strategy sup.Strategy) string {
 	return d.life("w1", "w2", "w3", "w4", "w5", "w6")
 }
 
+// TestLeaderDroppedAtEveryCommitOfAChange plays changes of a manifest that a crash, a failed init, a terminated child, an added
+// child and the loss of a node meet: each child goes and comes once, in the same order, and each request has its effect once.
+func TestLeaderDroppedAtEveryCommitOfAChange(t *testing.T) {
+	for _, strategy := range []sup.Strategy{sup.OneForOne, sup.RestForOne, sup.OneForAll} {
+		t.Run(string(strategy), func(t *testing.T) {
+			dropEverywhere(t, 28, func(d *dropped) string { return d.changingLife(strategy) })
+		})
+	}
+}
+
+func (d *dropped) changingLife(strategy sup.Strategy) string {
+	manifest := func(children ...string) sup.Spec {
+		sp := sup.Spec{Name: "pool", Strategy: strategy, Intensity: &sup.Intensity{MaxRestarts: 9, Within: 5e9}}
+		for _, c := range children {
+			cs := childOf(c)
+			cs.Selector = &sup.Selector{Kind: sup.SelectNode, Node: "n2", Fallback: sup.SelectLeastLoaded}
+			if cs.ID == "w1" {
+				cs.Selector = sup.OnNode("n1")
+			}
+			sp.Children = append(sp.Children, cs)
+		}
+		return sp.WithDefaults()
+	}
+	apply := func(name string, children ...string) {
+		d.asks(name, Command{ApplyManifest: &ApplyManifest{Spec: manifest(children...), Home: "n1"}})
+	}
+	k := func(id sup.ChildID) sup.Key { return key("pool", id) }
+	apply("create", "w1", "w2", "w3", "w4")
+	d.settles("")
+	apply("change", "w1#2", "w3", "w5", "w4#2")
+	d.reports(k("w4"), ReportEnded, sup.ExitShutdown)
+	added := child("x", sup.Permanent)
+	d.asks("add", Command{StartChild: &StartChild{Supervisor: "pool", Spec: &added}})
+	d.reports(k("w1"), ReportEnded, sup.ExitError)
+	d.settles("w5")
+	d.reports(k("w5"), ReportInitFailed, "")
+	d.settles("")
+	apply("again", "w5", "w1#2", "w3#2", "w4#2", "w6")
+	d.settles("w5")
+	d.loses("n2")
+	d.settles("")
+	d.asks("terminate", Command{TerminateChild: &TerminateChild{Key: k("w6")}})
+	d.settles("")
+	apply("nothing", "w5", "w1#2", "w3#2", "w4#2")
+	d.asks("stop", Command{StopSupervisor: &StopSupervisor{Name: "pool"}})
+	d.settles("")
+	return d.life("w1", "w2", "w3", "w4", "w5", "w6", "x")
+}
+
 // settles lets the nodes do what they are to do until a child's init is under way; empty: until nothing is outstanding.
 func (d *dropped) settles(until sup.ChildID) {
 	d.t.Helper()
-	for r := d.next(); r != nil; r = d.next() {
-		if until != "" && d.s.Child(key("pool", until)).Phase == Placed {
+	for {
+		if d.overlooked() {
+			d.apply(Command{Tick: &Tick{}})
+		}
+		r := d.next()
+		if r == nil {
+			return
+		}
+		if c := d.s.Child(key("pool", until)); c != nil && c.Phase == Placed {
 			return
 		}
 		d.step(Command{Report: r})

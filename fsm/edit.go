@@ -184,6 +184,7 @@ func (s *State) drop(t *tree, c *Child, p *sup.Problem) {
 	s.note(c)
 	s.aim(c, "")
 	t.children.drop(c.Key.Child)
+	s.forgo(t, c)
 	if s.turn.gone == nil {
 		s.turn.gone = map[sup.Key]bool{}
 	}

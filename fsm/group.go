@@ -23,7 +23,7 @@ func (s *State) restartGroup(t *tree, failed *Child) {
 	}
 	h.Op = &op
 	for _, c := range t.from(from - 1) {
-		if c == nil || c.Phase != Unplaced || c.Due || c.Why != 0 {
+		if c == nil || c.Phase != Unplaced || c.Due || c.Why != 0 || c.leaves() {
 			continue
 		}
 		if c.Wants {

@@ -7,6 +7,7 @@ const (
 	MaxNodes        = 10_000    // members ever seen
 	MaxSupervisors  = 100_000   // supervisors that are not stopped
 	MaxChildren     = 1_000_000 // children of one supervisor
+	MaxChanges      = 50_000    // children that one change of a manifest concerns
 	MaxQueue        = 1_000     // requests that wait for one supervisor's operation
 	MaxStopped      = 1_000     // stopped supervisors kept readable (S37)
 	MaxKeys         = 1_000_000 // requests whose outcome is kept (S36)

@@ -104,6 +104,8 @@ func (s *State) lost(t *tree, slots []*Child, why string, failed bool) {
 			s.stoppedSlot(t, c)
 		case t.head.stopping():
 			s.drop(t, c, nil)
+		case c.leaves():
+			s.leftChild(t, c)
 		case !c.Started():
 			c = s.editChild(t, c)
 			if c.Lost++; c.Lost > MaxLostAtStart {

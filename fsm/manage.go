@@ -15,10 +15,17 @@ func (s *State) askChild(key string, name sup.Name, q Queued) Result {
 		return refused(supervisorNotFound(name))
 	case t.head.Status == sup.StatusStopping || t.head.Status == sup.StatusStopped:
 		return refused(supervisorStopped(t.head))
+	}
+	return s.enqueue(t, q)
+}
+
+// enqueue carries a request out, or lets it wait for the operation in progress.
+func (s *State) enqueue(t *tree, q Queued) Result {
+	switch {
 	case t.head.Op == nil && len(t.head.Queue) == 0 || t.isPending(q):
 		return s.carryOut(t, q)
 	case len(t.head.Queue) >= MaxQueue:
-		return refused(busy(fmt.Sprintf("%d requests wait for supervisor %s already; try again later", MaxQueue, name), MaxQueue))
+		return refused(busy(fmt.Sprintf("%d requests wait for supervisor %s already; try again later", MaxQueue, t.head.Name), MaxQueue))
 	}
 	h := s.edit(t)
 	h.Queue = append(h.Queue[:len(h.Queue):len(h.Queue)], q)
@@ -28,7 +35,8 @@ func (s *State) askChild(key string, name sup.Name, q Queued) Result {
 // isPending reports whether a request restarts a child that is to start now anyway: a group that waits for a node for it
 // does not make the request wait too.
 func (t *tree) isPending(q Queued) bool {
-	if q.RestartChild == nil || t.head.Op == nil || t.head.Op.Kind != OpGroup {
+	op := t.head.Op
+	if q.RestartChild == nil || op == nil || op.Kind != OpGroup && (op.Kind != OpApplying || op.Next != nil) {
 		return false
 	}
 	c := t.children.get(q.RestartChild.Key.Child)
@@ -36,8 +44,11 @@ func (t *tree) isPending(q Queued) bool {
 }
 
 func (s *State) carryOut(t *tree, q Queued) Result {
-	if q.StartChild != nil {
+	switch {
+	case q.StartChild != nil:
 		return s.startChild(t, q.Key, q.StartChild)
+	case q.ApplyManifest != nil:
+		return s.change(t, q.Key, q.ApplyManifest)
 	}
 	return s.restartChild(t, q.Key, q.RestartChild.Key)
 }

@@ -46,6 +46,7 @@ const (
 	WhyMove      Why = 3 // it is started again elsewhere, its node leaves (P3)
 	WhyShutdown  Why = 4 // it is removed, its supervisor stops (S13)
 	WhyGroup     Why = 5 // it is started again in its turn, its group restarts (S8, S9)
+	WhyChange    Why = 6 // what follows is its Part in a change of its supervisor's manifest
 )
 
 func (w Why) String() string {
@@ -62,6 +63,19 @@ func (w Why) String() string {
 		return "shutdown"
 	case WhyGroup:
 		return "group"
+	case WhyChange:
+		return "change"
 	}
 	return "unknown"
 }
+
+// Part is what a change of a supervisor's manifest does to a child.
+type Part uint8
+
+// The parts of children in a change. A Gone or Replaced one is to be down before the change goes on; how it ends makes no
+// difference.
+const (
+	PartGone     Part = 1 // the manifest does not name it, or somebody else terminates it
+	PartReplaced Part = 2 // it is started again, with another spec
+	PartStarts   Part = 3 // it is due by the change, and its init has not returned
+)

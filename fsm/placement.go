@@ -73,7 +73,8 @@ func (s *State) unplaced(u Unplaceable) {
 		c = s.editChild(t, c)
 		c.PendingReason = reason
 	}
-	s.answerRunners(t, c, &p)
+	c = s.answerRunners(t, c, &p)
+	s.waitsForNode(t, c, &p)
 }
 
 // pendingReason is a problem in one line: `no_available_node: n1: down; n2: draining`.

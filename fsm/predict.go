@@ -30,6 +30,8 @@ func (s *State) Prospects(c Command) []Prospect {
 	switch {
 	case c.StartSupervisor != nil:
 		return s.prospectsOfStart(c.StartSupervisor)
+	case c.ApplyManifest != nil:
+		return s.prospectsOfApply(c.ApplyManifest)
 	case c.StartChild != nil:
 		if t := s.trees.get(c.StartChild.Supervisor); t.idle() {
 			return t.prospectOfAdd(c.StartChild)
@@ -120,6 +122,8 @@ func (s *State) prospectOfReport(r *Report, c *Child) []Prospect {
 	switch {
 	case r.Kind == ReportHanging || t.head.stopping():
 		return nil
+	case c.leaves() && r.Kind != ReportRunning:
+		return t.prospectsOfTakeOver(c)
 	case r.Kind == ReportRunning:
 		switch {
 		case c.Phase != Placed || t.busy() > 1:

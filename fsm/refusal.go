@@ -77,6 +77,38 @@ func wrongStrategy(h *Supervisor) *sup.Problem {
 	}
 }
 
+// otherStrategy is for a manifest of another strategy than the supervisor's.
+func otherStrategy(h *Supervisor, want sup.Strategy) *sup.Problem {
+	return &sup.Problem{
+		Code: sup.CodeWrongStrategy, Supervisor: h.Name, Strategy: h.Spec.Strategy,
+		Detail: fmt.Sprintf("supervisor %q is %s and cannot become %s; stop it and start it anew, or use another name", h.Name, h.Spec.Strategy, want),
+	}
+}
+
+// unnamed is for those who wait for a child that the supervisor's new manifest does not name.
+func unnamed(k sup.Key) *sup.Problem {
+	return &sup.Problem{
+		Code: sup.CodeChildNotFound, Supervisor: k.Supervisor, Child: k.Child,
+		Detail: fmt.Sprintf("child %q of supervisor %q goes: a manifest that was applied does not name it", k.Child, k.Supervisor),
+	}
+}
+
+// missed says what there is after a change that could not start so many children.
+func missed(children int) string {
+	text := "; all else is as the manifest says: mend the cause and apply it again"
+	if children > 1 {
+		text = fmt.Sprintf("; %d more could not be started", children-1) + text
+	}
+	return text
+}
+
+// explained is a problem with more to say.
+func explained(p *sup.Problem, more string) *sup.Problem {
+	e := *p
+	e.Detail += more
+	return &e
+}
+
 // supervisorStopped is for whatever is asked of a supervisor that stops or has stopped (S45).
 func supervisorStopped(h *Supervisor) *sup.Problem {
 	if h.Exceeded {

@@ -73,7 +73,7 @@ func (c tally) assert(t *testing.T) {
 	}
 	for _, kind := range []string{
 		"Bootstrap", "Establish", "Tick", "Register", "NodeDown", "Leave", "Left", "Report", "SetTTL", "TTLRetired", "Bump", "Released",
-		"StartSupervisor", "StopSupervisor", "StartChild", "TerminateChild", "RestartChild",
+		"StartSupervisor", "StopSupervisor", "StartChild", "TerminateChild", "RestartChild", "ApplyManifest", "op applying, first half", "op applying, second half",
 		"Drain", "ForgetNode", "Rebalance", "Move", "drained", "aimed", "forgotten",
 		"op starting", "op stopping", "op undoing a start", "queue", "held", "stop owed", "stopped", "slot Unplaced", "slot Placed", "slot Running",
 		"slot Stopping", "wants", "pending reason", "exited", "lost at start", "window", "request completed later", "migrated", "intensity exceeded",
@@ -317,6 +317,8 @@ func (g *generator) asks() Command {
 			}
 		}
 		c.StartSupervisor = &StartSupervisor{Spec: sp.WithDefaults(), Home: pick(g, "home", nodeNames), Once: g.n("once", 10) == 0}
+	case k < 18 && len(alive) > 0:
+		c.ApplyManifest = g.manifest(pick(g, "name", alive))
 	case k < 22:
 		name := pick(g, "name", alive)
 		for _, n := range alive { // of one that has much to stop there is more to see
@@ -375,6 +377,43 @@ func (g *generator) aGroup() {
 func (g *generator) inGroup(c *Child) bool {
 	t := g.s.trees.get(c.Key.Supervisor)
 	return t.head.Op != nil && t.head.Op.Kind == OpGroup && t.dues > 0
+}
+
+// manifest is much as a supervisor is, with differences.
+func (g *generator) manifest(n sup.Name) *ApplyManifest {
+	t := g.s.trees.get(n)
+	next := *t.head.Spec
+	if t.head.simple() {
+		template := *next.ChildTemplate
+		if g.n("template", 2) == 0 {
+			template.Args = append(template.Args[:len(template.Args):len(template.Args)], json.RawMessage("3"))
+		}
+		next.ChildTemplate = &template
+		return &ApplyManifest{Spec: next}
+	}
+	for c := range t.children.all() {
+		spec := *c.Spec
+		switch g.n("difference", 5) {
+		case 0:
+			continue
+		case 1, 2:
+			spec.Args = []json.RawMessage{json.RawMessage(fmt.Sprint(g.n("arg", 1000)))}
+		}
+		next.Children = append(next.Children, spec)
+	}
+	for range g.n("new", 3) {
+		if id := sup.ChildID(fmt.Sprintf("w%d", g.n("id", 30))); t.children.get(id) == nil && !slices.ContainsFunc(next.Children, func(c sup.ChildSpec) bool { return c.ID == id }) {
+			at := g.n("at", len(next.Children)+1)
+			next.Children = slices.Insert(next.Children, at, g.child(id).WithDefaults())
+		}
+	}
+	if g.n("intensity", 4) == 0 {
+		next.Intensity = &sup.Intensity{MaxRestarts: g.n("max", 4), Within: next.Intensity.Within}
+	}
+	if g.n("strategy", 20) == 0 {
+		next.Strategy = sup.OneForAll
+	}
+	return &ApplyManifest{Spec: next, Home: "n1"}
 }
 
 func (g *generator) child(id sup.ChildID) sup.ChildSpec {
@@ -448,6 +487,10 @@ func (g *generator) count(a Applied) {
 		saw("intensity exceeded", t.head.Reason == sup.ReasonMaxRestartsExceeded)
 		saw("auto shutdown", t.head.Spec.AutoShutdown.Stops(false) && t.head.stopping() && len(t.head.Op.Waiters) == 0 && t.head.Reason == sup.ReasonShutdown)
 		saw("window", len(t.head.Stamps) > 1)
+		saw("op applying, first half", t.head.applying() && t.head.Op.Next != nil)
+		saw("op applying, second half", t.head.applying() && t.head.Op.Next == nil)
+		saw("a change missed a child", t.head.applying() && t.head.Op.Missed > 0)
+		saw("a group in a change", t.head.applying() && t.head.Op.Down != 0)
 		saw("made from a template", t.head.simple() && t.children.len() > 1)
 		for c := range t.children.all() {
 			g.seen["slot "+map[Phase]string{Unplaced: "Unplaced", Placed: "Placed", Running: "Running", Stopping: "Stopping"}[c.Phase]]++
@@ -511,6 +554,8 @@ func kindOf(c Command) string {
 		return "StartChild"
 	case c.TerminateChild != nil:
 		return "TerminateChild"
+	case c.ApplyManifest != nil:
+		return "ApplyManifest"
 	case c.Drain != nil:
 		return "Drain"
 	case c.ForgetNode != nil:

@@ -62,6 +62,7 @@ func (s *State) runs(t *tree, c *Child) {
 	}
 	t.active++
 	s.answerRunners(t, c, nil)
+	s.doneWith(t, c, nil)
 	if first {
 		s.oneLess(t)
 	}
@@ -97,6 +98,8 @@ func (s *State) ended(t *tree, c *Child, reason sup.ExitReason, detail string) {
 	switch {
 	case t.head.stopping():
 		s.drop(t, c, nil)
+	case c.leaves():
+		s.leftChild(t, c)
 	case t.goesDown(c):
 		s.wentDown(t, c)
 	default:
@@ -116,7 +119,9 @@ func (s *State) initFailed(t *tree, c *Child, detail string) {
 	switch {
 	case t.head.stopping():
 		s.drop(t, c, nil)
-	case !c.Started():
+	case c.leaves():
+		s.leftChild(t, c)
+	case !c.Started() || c.Part == PartStarts:
 		s.startFails(t, c, p)
 	case t.goesDown(c):
 		s.wentDown(t, c)
@@ -165,6 +170,8 @@ func (s *State) stoppedSlot(t *tree, c *Child) {
 		s.drop(t, c, nil)
 	case why == WhyTerminate:
 		s.end(t, c, terminated(c.Key))
+	case c.leaves():
+		s.leftChild(t, c)
 	case why == WhyMove && c.Started() && c.Spec.Restart.OnNodeLoss() == sup.Remove:
 		s.end(t, c, childEnded(c))
 	case why == WhyGroup:

@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
@@ -25,13 +26,15 @@ var update = flag.Bool("update", false, "write the traces of testdata/*.txt anew
 //	drain N · undrain N · forget N · rebalance [max=N]   what operators ask for · move SUP/ID of its incarnation
 //	start SUP CHILD… [max=3/5s] [selector=S] [home=N] [once]
 //	      strategy=simple_one_for_one template=CHILD [targs=1,2] [max_children=N]
+//	apply SUP CHILD… [as start]       make it as this manifest says · changes …   say what apply would do
 //	spawn SUP ARG…                    start_child of simple_one_for_one
 //	      strategy=S auto=any_significant
-//	add SUP CHILD                     start_child; CHILD is [*]ID[:RESTART][@NODE|@SELECTOR][!BEHAVIOR][~INITIAL/MAX/RESET],
+//	add SUP CHILD                     start_child; CHILD is [*]ID[:RESTART][@NODE|@SELECTOR][!BEHAVIOR][~INITIAL/MAX/RESET][#ARG],
 //	                                  significant with *
 //	terminate SUP/ID · restart SUP/ID · stop SUP [REASON]
 //	running SUP/ID · ended SUP/ID REASON [DETAIL] · initfailed SUP/ID DETAIL   reports; "inc=G.E" names another incarnation
 //	settle                            nodes do what they are to do, until nothing is outstanding
+//	finish                            settle, and the leader looks again at what wants a node
 //	advance D                         cluster time goes on
 //	leaderless · leader               entries carry no placements · they do, and what wants a node is placed now
 //	reboot                            the state is replaced by its snapshot
@@ -106,9 +109,15 @@ func (p *player) do(line string) {
 		for _, n := range words[1:] {
 			p.trace(p.register(sup.NodeName(n)))
 		}
-	case "settle":
-		for r := p.next(); r != nil; r = p.next() {
-			p.trace(p.apply(Command{Report: r}))
+	case "settle", "finish":
+		for {
+			if r := p.next(); r != nil {
+				p.trace(p.apply(Command{Report: r}))
+			} else if words[0] == "finish" && p.overlooked() {
+				p.trace(p.apply(Command{Tick: &Tick{}}))
+			} else {
+				break
+			}
 		}
 	case "advance":
 		d, err := time.ParseDuration(words[1])
@@ -125,6 +134,14 @@ func (p *player) do(line string) {
 		p.reboot()
 	case "show":
 		p.show()
+	case "changes":
+		words, opts := options(words)
+		next := p.manifest(words, opts)
+		changes, problem := p.s.Changes(&next)
+		if problem != nil {
+			p.printf("  %s", problem)
+		}
+		p.printf("  %s", inWords(changes))
 	case "members":
 		p.members()
 	case "events":
@@ -192,34 +209,10 @@ func (p *player) command(words []string) Command {
 		n := sup.NodeName(words[1])
 		return Command{Left: &Left{Node: n, Session: p.session(n, opts), Why: opts["why"]}}
 	case "start":
-		sp := sup.Spec{Name: sup.Name(words[1])}
-		c := &StartSupervisor{Home: sup.NodeName(opts["home"]), Once: opts["once"] != ""}
-		if m, d, ok := strings.Cut(opts["max"], "/"); ok {
-			n, err := strconv.Atoi(m)
-			within, err2 := time.ParseDuration(d)
-			if err != nil || err2 != nil {
-				p.t.Fatal(err, err2)
-			}
-			sp.Intensity = &sup.Intensity{MaxRestarts: n, Within: sup.Of(within)}
-		}
-		if s := opts["selector"]; s != "" {
-			sp.Selector = &sup.Selector{Kind: sup.SelectorKind(s)}
-		}
-		sp.AutoShutdown = sup.AutoShutdown(opts["auto"])
-		sp.Strategy = sup.Strategy(opts["strategy"])
-		if template, ok := opts["template"]; ok {
-			cs := childOf(template)
-			for _, a := range args(opts["targs"]) {
-				cs.Args = append(cs.Args, a)
-			}
-			sp.ChildTemplate = &cs
-		}
-		sp.MaxChildren, _ = strconv.Atoi(opts["max_children"])
-		for _, w := range words[2:] {
-			sp.Children = append(sp.Children, childOf(w))
-		}
-		c.Spec = sp.WithDefaults()
+		c := &StartSupervisor{Spec: p.manifest(words, opts), Home: sup.NodeName(opts["home"]), Once: opts["once"] != ""}
 		return request(Command{StartSupervisor: c})
+	case "apply":
+		return request(Command{ApplyManifest: &ApplyManifest{Spec: p.manifest(words, opts), Home: sup.NodeName(opts["home"])}})
 	case "add":
 		cs := childOf(words[2]).WithDefaults()
 		return request(Command{StartChild: &StartChild{Supervisor: sup.Name(words[1]), Spec: &cs}})
@@ -275,6 +268,37 @@ func (p *player) command(words []string) Command {
 	return Command{}
 }
 
+// manifest is what start and apply name.
+func (p *player) manifest(words []string, opts map[string]string) sup.Spec {
+	p.t.Helper()
+	sp := sup.Spec{Name: sup.Name(words[1])}
+	if m, d, ok := strings.Cut(opts["max"], "/"); ok {
+		n, err := strconv.Atoi(m)
+		within, err2 := time.ParseDuration(d)
+		if err != nil || err2 != nil {
+			p.t.Fatal(err, err2)
+		}
+		sp.Intensity = &sup.Intensity{MaxRestarts: n, Within: sup.Of(within)}
+	}
+	if s := opts["selector"]; s != "" {
+		sp.Selector = &sup.Selector{Kind: sup.SelectorKind(s)}
+	}
+	sp.AutoShutdown = sup.AutoShutdown(opts["auto"])
+	sp.Strategy = sup.Strategy(opts["strategy"])
+	if template, ok := opts["template"]; ok {
+		cs := childOf(template)
+		for _, a := range args(opts["targs"]) {
+			cs.Args = append(cs.Args, a)
+		}
+		sp.ChildTemplate = &cs
+	}
+	sp.MaxChildren, _ = strconv.Atoi(opts["max_children"])
+	for _, w := range words[2:] {
+		sp.Children = append(sp.Children, childOf(w))
+	}
+	return sp.WithDefaults()
+}
+
 // args reads A,B,…
 func args(text string) (values [][]byte) {
 	for a := range strings.SplitSeq(text, ",") {
@@ -285,9 +309,11 @@ func args(text string) (values [][]byte) {
 	return values
 }
 
-// childOf reads [*]ID[:RESTART][@NODE|@SELECTOR][!BEHAVIOR][~INITIAL/MAX/RESET]: a backoff without jitter, factor 2.
+// childOf reads [*]ID[:RESTART][@NODE|@SELECTOR][!BEHAVIOR][~INITIAL/MAX/RESET][#ARG]; a backoff is without jitter, its
+// factor 2.
 func childOf(w string) sup.ChildSpec {
 	w, significant := strings.CutPrefix(w, "*")
+	w, arg, _ := strings.Cut(w, "#")
 	w, backoff, _ := strings.Cut(w, "~")
 	w, behavior, _ := strings.Cut(w, "!")
 	w, where, _ := strings.Cut(w, "@")
@@ -295,6 +321,9 @@ func childOf(w string) sup.ChildSpec {
 	c := sup.ChildSpec{ID: sup.ChildID(id), Behavior: behavior, Restart: sup.Restart(restart), Significant: significant}
 	if behavior == "" {
 		c.Behavior = "exec"
+	}
+	if arg != "" {
+		c.Args = []json.RawMessage{json.RawMessage(arg)}
 	}
 	if backoff != "" {
 		c.Backoff = &sup.Backoff{}

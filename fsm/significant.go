@@ -23,7 +23,7 @@ func (t *tree) significant() bool {
 		return false
 	}
 	for c := range t.children.all() {
-		if c.Spec.Significant && (c.Phase != Unplaced || c.Wants || c.Due || c.Why != 0) {
+		if c.Spec.Significant && (c.Phase != Unplaced || c.Wants || c.Due || c.Why != 0 || c.Part == PartReplaced) {
 			return true
 		}
 	}

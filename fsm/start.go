@@ -49,6 +49,10 @@ func (s *State) mayStart(spec *sup.Spec) *sup.Problem {
 	if len(spec.Children) > MaxChildren {
 		return quota(spec.Name, "", "children of a supervisor", MaxChildren)
 	}
+	return uniqueIDs(spec)
+}
+
+func uniqueIDs(spec *sup.Spec) *sup.Problem {
 	ids := make(map[sup.ChildID]bool, len(spec.Children))
 	for _, c := range spec.Children {
 		if ids[c.ID] {
@@ -78,7 +82,7 @@ func (s *State) started(t *tree) {
 	}
 	s.emit(sup.Event{Type: sup.EventSupervisorStarted, Supervisor: h.Name})
 	for _, key := range op.Starters {
-		s.complete(key, &Outcome{Supervisor: h.Name})
+		s.complete(key, &Outcome{Supervisor: h.Name, Changes: op.Changes})
 	}
 }
 
@@ -99,7 +103,8 @@ func (s *State) startFails(t *tree, c *Child, p *sup.Problem) {
 		s.undoStart(t, p)
 		return
 	}
-	s.drop(t, c, p)
+	s.doneWith(t, c, explained(p, "; it is not there now"))
+	s.drop(t, t.children.get(c.Key.Child), p)
 }
 
 // undoStart stops what a start has started, in reverse; then nothing is left of the supervisor and its start fails with p.

@@ -56,12 +56,13 @@ func (s *State) exceeded(t *tree) {
 // stop in strictly reverse start order, those of simple_one_for_one all at once (S13).
 func (s *State) stopAll(t *tree, reason string, op *Op) {
 	h := s.edit(t)
-	queue := h.Queue
+	queue, before := h.Queue, h.Op
 	h.Status, h.Reason, h.Op, h.Queue = sup.StatusStopping, reason, op, nil
 	p := supervisorStopped(h)
 	for _, q := range queue {
 		s.complete(q.Key, &Outcome{Supervisor: h.Name, Problem: p})
 	}
+	s.cutIn(t, before, p)
 	for c := range t.children.all() {
 		s.calm(t, c, p)
 	}
@@ -70,6 +71,10 @@ func (s *State) stopAll(t *tree, reason string, op *Op) {
 // calm makes a child of a stopping supervisor not run again.
 func (s *State) calm(t *tree, c *Child, p *sup.Problem) {
 	c = s.answerRunners(t, s.unwish(t, c), p)
+	if c.Part != 0 {
+		c = s.editChild(t, c)
+		c.Part = 0
+	}
 	if c.Phase == Stopping && c.Why != WhyTerminate && c.Why != WhyShutdown {
 		s.editChild(t, c).Why = WhyShutdown
 	}

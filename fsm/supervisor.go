@@ -36,12 +36,12 @@ type Supervisor struct {
 // OpKind names an operation of a supervisor.
 type OpKind uint8
 
-// The operations of a supervisor. OpApplying is reserved for manifests that this version refuses.
+// The operations of a supervisor.
 const (
 	OpStarting OpKind = 1 // its initial children start (S12)
 	OpGroup    OpKind = 2 // children stop and start in order (S8–S11): a group, or one by hand
 	OpStopping OpKind = 3 // its children stop in reverse start order (S13)
-	OpApplying OpKind = 4 // a new manifest is carried out
+	OpApplying OpKind = 4 // it is made as a manifest says
 )
 
 // Op is the operation in progress of a supervisor. It is immutable.
@@ -51,6 +51,7 @@ type Op struct {
 	// supervisor stops, due when a group goes down.
 	Cursor uint64 `cbor:"2,keyasint,omitempty"`
 	// Left is the number of children whose first init has not returned, of OpStarting.
+	// OpApplying: of children that the change has started or is to start.
 	Left int `cbor:"3,keyasint,omitempty"`
 	// Starters are the requests for the start; of OpStopping: those that fail with Problem when the stop is over.
 	Starters []string     `cbor:"4,keyasint,omitempty"`
@@ -61,6 +62,13 @@ type Op struct {
 	Remove bool `cbor:"7,keyasint,omitempty"`
 	// Down says that a group goes down: the children from this Order on stop in reverse, then they start in order; 0 = none.
 	Down uint64 `cbor:"8,keyasint,omitempty"`
+
+	// Of OpApplying: Next is the manifest, until all that goes and all that changes is down; Changes what there was to do, and
+	// Missed how many children could not be started, of which Problem is the first one's. Changes is also of an OpStarting
+	// that an ApplyManifest began.
+	Next    *sup.Spec    `cbor:"9,keyasint,omitempty"`
+	Changes []sup.Change `cbor:"10,keyasint,omitempty"`
+	Missed  int          `cbor:"11,keyasint,omitempty"`
 }
 
 // Queued is a request that waits for the operation in progress. Exactly one command is set.
@@ -68,10 +76,13 @@ type Queued struct {
 	Key          string        `cbor:"1,keyasint,omitempty"` // the request's key
 	StartChild   *StartChild   `cbor:"2,keyasint,omitempty"`
 	RestartChild *RestartChild `cbor:"3,keyasint,omitempty"`
+	// ApplyManifest is of a supervisor that was there when it was asked for.
+	ApplyManifest *ApplyManifest `cbor:"4,keyasint,omitempty"`
 }
 
 func (h *Supervisor) starting() bool { return h.Op != nil && h.Op.Kind == OpStarting }
 func (h *Supervisor) stopping() bool { return h.Op != nil && h.Op.Kind == OpStopping }
+func (h *Supervisor) applying() bool { return h.Op != nil && h.Op.Kind == OpApplying }
 
 // tree is a supervisor with its children. All but the records is derived from them.
 type tree struct {

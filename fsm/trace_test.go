@@ -127,7 +127,30 @@ func outcome(o *Outcome) string {
 	if o.Node != "" {
 		text += fmt.Sprintf(": on %s %d.%d", o.Node, o.Incarnation>>40, o.Incarnation&(1<<40-1))
 	}
+	if o.Changes != nil {
+		text += ": " + inWords(o.Changes)
+	}
 	return text
+}
+
+func inWords(changes []sup.Change) string {
+	words := make([]string, len(changes))
+	for i, c := range changes {
+		words[i] = string(c.Action)
+		if c.Child != "" {
+			words[i] += " " + string(c.Child)
+		}
+		if len(c.Fields) > 0 {
+			words[i] += " " + strings.Join(c.Fields, "+")
+		}
+		if c.From != nil {
+			words[i] += fmt.Sprintf(" from %s to %s", c.From, c.To)
+		}
+	}
+	if len(words) == 0 {
+		return "nothing to change"
+	}
+	return strings.Join(words, ", ")
 }
 
 // show prints supervisors and children as readers see them, and the lease.

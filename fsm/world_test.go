@@ -234,6 +234,16 @@ func (w *world) next() *Report {
 	return &Report{Key: best.Key, Inc: best.Inc, Kind: ReportEnded, Reason: sup.ExitShutdown}
 }
 
+// overlooked reports whether a slot wants a node that the leader has not looked at: what made it want one was not foreseen.
+func (w *world) overlooked() bool {
+	for c := range w.s.Wanting() {
+		if w.placing && !w.s.held && c.PendingReason == "" && c.NotBefore <= w.s.clock {
+			return true
+		}
+	}
+	return false
+}
+
 // settle lets nodes do what they are to do until nothing is outstanding.
 func (w *world) settle() {
 	w.t.Helper()

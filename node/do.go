@@ -74,6 +74,11 @@ func identify(cmd fsm.Command, key string) (*fsm.Request, error) {
 		same.Home = "" // through whichever node it is asked again, it is the same request
 		cmd.StartSupervisor = &same
 	}
+	if apply := cmd.ApplyManifest; apply != nil {
+		same := *apply
+		same.Home = ""
+		cmd.ApplyManifest = &same
+	}
 	b, err := rpc.Encode(cmd)
 	if err != nil {
 		return nil, fmt.Errorf("encode the request: %w", err)
@@ -313,8 +318,13 @@ func awaited(s *fsm.State, cmd fsm.Command) *fsm.Child {
 		return s.Child(cmd.TerminateChild.Key)
 	case cmd.RestartChild != nil:
 		return s.Child(cmd.RestartChild.Key)
-	case cmd.StopSupervisor != nil:
-		name := cmd.StopSupervisor.Name
+	case cmd.StopSupervisor != nil, cmd.ApplyManifest != nil:
+		name := sup.Name("")
+		if cmd.StopSupervisor != nil {
+			name = cmd.StopSupervisor.Name
+		} else {
+			name = cmd.ApplyManifest.Spec.Name
+		}
 		stopping, _ := s.Children(name, "", 1, func(c *sup.ChildInfo) bool { return c.Status == sup.StatusStopping })
 		for _, c := range stopping {
 			return s.Child(sup.Key{Supervisor: name, Child: c.ID})

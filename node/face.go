@@ -21,6 +21,7 @@ const (
 	QueryNodes       QueryKind = "nodes"
 	QueryNode        QueryKind = "node"
 	QueryEvents      QueryKind = "events"
+	QueryChanges     QueryKind = "changes"
 	QueryRebalance   QueryKind = "rebalance" // what a rebalance would move
 )
 
@@ -37,6 +38,8 @@ type Query struct {
 	Since      uint64       `cbor:"9,keyasint,omitempty"` // of QueryEvents
 	// Wait is how long a Stale QueryEvents waits for an event after Since before it answers that there is none; at most MaxWait.
 	Wait time.Duration `cbor:"10,keyasint,omitempty"`
+	// Manifest is of QueryChanges: what would an ApplyManifest of it do?
+	Manifest *sup.Spec `cbor:"11,keyasint,omitempty"`
 }
 
 // Answer answers a Query; only the fields of its kind are set.
@@ -55,6 +58,7 @@ type Answer struct {
 	Nodes       []sup.NodeInfo  `json:"nodes,omitempty"`       // of QueryNodes
 	Node        *sup.NodeInfo   `json:"node,omitempty"`        // of QueryNode
 	Moves       []sup.Move      `json:"moves,omitempty"`       // of QueryRebalance
+	Changes     []sup.Change    `json:"changes,omitempty"`     // of QueryChanges
 	Events      []sup.Event     `json:"events,omitempty"`      // of QueryEvents
 	LastEvent   uint64          `json:"last_event,omitempty"`  // of QueryEvents: the newest id there is
 }

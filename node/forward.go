@@ -82,12 +82,13 @@ var errNoRequest = errors.New("a request is exactly one command, of those that c
 func forClients(c fsm.Command) bool {
 	given := 0
 	for _, set := range []bool{c.StartSupervisor != nil, c.StopSupervisor != nil, c.StartChild != nil, c.TerminateChild != nil, c.RestartChild != nil,
-		c.Drain != nil, c.ForgetNode != nil, c.Rebalance != nil} {
+		c.ApplyManifest != nil, c.Drain != nil, c.ForgetNode != nil, c.Rebalance != nil} {
 		if set {
 			given++
 		}
 	}
 	c.Request, c.StartSupervisor, c.StopSupervisor, c.StartChild, c.TerminateChild, c.RestartChild = nil, nil, nil, nil, nil, nil
+	c.ApplyManifest = nil
 	c.Drain, c.ForgetNode, c.Rebalance = nil, nil, nil
 	return given == 1 && c == fsm.Command{}
 }

@@ -154,6 +154,15 @@ func (n *Node) query(s *fsm.State, q Query, leader sup.NodeName) (a Answer, err 
 		info := n.nodeInfo(s, m, leader)
 		info.Staying = s.Staying(m.Name, maxStaying)
 		a.Node = &info
+	case QueryChanges:
+		if q.Manifest == nil {
+			return a, fmt.Errorf("query %q has no manifest", q.Kind)
+		}
+		changes, p := s.Changes(q.Manifest)
+		if p != nil {
+			return a, p
+		}
+		a.Changes = changes
 	case QueryRebalance:
 		a.Moves = s.PlanRebalance(min(limit, fsm.MaxMoves))
 	case QueryEvents:

@@ -39,6 +39,13 @@ func prepared(cmd fsm.Command) (fsm.Command, error) {
 			wrong = append(wrong, sup.FieldError{Location: "name", Message: "a supervisor needs a name"})
 		}
 		cmd.StartSupervisor = &start
+	case cmd.ApplyManifest != nil:
+		apply := *cmd.ApplyManifest
+		apply.Spec = apply.Spec.WithDefaults()
+		if wrong = apply.Spec.Validate(); apply.Spec.Name == "" {
+			wrong = append(wrong, sup.FieldError{Location: "name", Message: "a supervisor needs a name"})
+		}
+		cmd.ApplyManifest = &apply
 	case cmd.StartChild != nil && cmd.StartChild.Spec != nil:
 		start := *cmd.StartChild
 		spec := start.Spec.WithDefaults()

@@ -87,6 +87,8 @@ func guess(c fsm.Command) *fsm.Outcome {
 	switch {
 	case c.StartSupervisor != nil:
 		o.Supervisor = c.StartSupervisor.Spec.Name
+	case c.ApplyManifest != nil:
+		o.Supervisor = c.ApplyManifest.Spec.Name
 	case c.StartChild != nil:
 		o.Supervisor = c.StartChild.Supervisor
 		if c.StartChild.Spec != nil {
@@ -163,13 +165,9 @@ func sizeOf(c *fsm.Command) int {
 			n += 48 + len(v.Supervisor) + len(v.Child) + len(v.From) + len(v.To)
 		}
 	case c.StartSupervisor != nil:
-		n += 256
-		for i := range c.StartSupervisor.Spec.Children {
-			n += specSize(&c.StartSupervisor.Spec.Children[i])
-		}
-		if t := c.StartSupervisor.Spec.ChildTemplate; t != nil {
-			n += specSize(t)
-		}
+		n += manifestSize(&c.StartSupervisor.Spec)
+	case c.ApplyManifest != nil:
+		n += manifestSize(&c.ApplyManifest.Spec)
 	case c.StartChild != nil:
 		if c.StartChild.Spec != nil {
 			n += specSize(c.StartChild.Spec)
@@ -190,6 +188,17 @@ func sizeOf(c *fsm.Command) int {
 	}
 	if c.Request != nil {
 		n += len(c.Request.Key) + len(c.Request.Hash)
+	}
+	return n
+}
+
+func manifestSize(s *sup.Spec) int {
+	n := 256
+	for i := range s.Children {
+		n += specSize(&s.Children[i])
+	}
+	if s.ChildTemplate != nil {
+		n += specSize(s.ChildTemplate)
 	}
 	return n
 }

@@ -1,0 +1,354 @@
+package fsm
+
+import (
+	"fmt"
+	"slices"
+
+	sup "github.com/supnode/supnode/supervisor"
+)
+
+// A change of a manifest has two halves, each begun and ended by what the state says, so that any leader goes on with it.
+// First all that the manifest does not name and all whose spec differs goes down, in reverse start order; meanwhile nothing
+// of the change starts. Then the manifest is taken over, with its order, and what is new or differs starts, in order where the
+// strategy wants it. The second half is over when their inits have returned or failed.
+
+// applyManifest makes a supervisor as a manifest says; it creates one that is not there.
+func (s *State) applyManifest(key string, c *ApplyManifest) Result {
+	t := s.trees.get(c.Spec.Name)
+	if t == nil || t.head.Status == sup.StatusStopped {
+		res := s.startSupervisor(key, &StartSupervisor{Spec: c.Spec, Home: c.Home})
+		if t := s.trees.get(c.Spec.Name); t != nil && t.head.starting() && res.Status == Pending {
+			op := *t.head.Op
+			op.Changes = c.Spec.Creation()
+			s.edit(t).Op = &op
+		}
+		return res
+	}
+	if p := t.mayApply(&c.Spec); p != nil {
+		return refused(p)
+	}
+	return s.enqueue(t, Queued{Key: key, ApplyManifest: c})
+}
+
+// mayApply says why a supervisor that is there can't be made as a manifest says; nil = it can.
+func (t *tree) mayApply(spec *sup.Spec) *sup.Problem {
+	h := t.head
+	switch p := mayRun(spec); {
+	case p != nil:
+		return p
+	case h.Status == sup.StatusStopping:
+		return supervisorStopped(h)
+	case h.Spec.Strategy != spec.Strategy:
+		return otherStrategy(h, spec.Strategy)
+	}
+	return uniqueIDs(spec)
+}
+
+// Changes says what an ApplyManifest would do now, if nothing else were under way. Spec has its defaults filled in.
+func (s *State) Changes(spec *sup.Spec) ([]sup.Change, *sup.Problem) {
+	t := s.trees.get(spec.Name)
+	if t == nil || t.head.Status == sup.StatusStopped {
+		if p := s.mayStart(spec); p != nil {
+			return nil, p
+		}
+		return spec.Creation(), nil
+	}
+	if p := t.mayApply(spec); p != nil {
+		return nil, p
+	}
+	return t.changes(spec)
+}
+
+// changes is what there is to do for the children and settings to be as a manifest says. A child that somebody terminates is
+// not there any more.
+func (t *tree) changes(spec *sup.Spec) ([]sup.Change, *sup.Problem) {
+	now := *t.head.Spec
+	now.Children = make([]sup.ChildSpec, 0, t.children.len())
+	for c := range t.children.all() {
+		if c.Why != WhyTerminate {
+			now.Children = append(now.Children, *c.Spec)
+		}
+	}
+	changes := now.Changes(*spec)
+	if len(changes) > MaxChanges {
+		return nil, &sup.Problem{
+			Code: sup.CodeQuotaExceeded, Supervisor: t.head.Name, Bound: MaxChanges,
+			Detail: fmt.Sprintf("this is %d changes at once, and there may be %d; make it in several steps", len(changes), MaxChanges),
+		}
+	}
+	return changes, nil
+}
+
+// change begins to make a supervisor as a manifest says. Nothing else is under way.
+func (s *State) change(t *tree, key string, c *ApplyManifest) Result {
+	if p := t.mayApply(&c.Spec); p != nil { // since it was asked for
+		return refused(p)
+	}
+	changes, p := t.changes(&c.Spec)
+	switch {
+	case p != nil:
+		return refused(p)
+	case len(changes) == 0:
+		return Result{Status: OK, Outcome: &Outcome{Supervisor: t.head.Name, Changes: changes}}
+	}
+	parts := make(map[sup.ChildID]Part, len(changes))
+	for _, ch := range changes {
+		switch ch.Action {
+		case sup.ChangeStop:
+			parts[ch.Child] = PartGone
+		case sup.ChangeRestart:
+			parts[ch.Child] = PartReplaced
+		}
+	}
+	next := c.Spec
+	s.edit(t).Op = &Op{Kind: OpApplying, Next: &next, Changes: changes, Waiters: keys(key)}
+	children := make([]*Child, 0, len(parts))
+	for c := range t.children.all() {
+		children = append(children, c)
+	}
+	for _, c := range children {
+		part := parts[c.Key.Child]
+		if c.Why == WhyTerminate && !t.head.simple() {
+			part = PartGone // and started anew, when the manifest names it
+		}
+		if part != 0 {
+			s.takePart(t, c, part)
+		}
+	}
+	return Result{Status: Pending}
+}
+
+// takePart makes a child one that is to go down.
+func (s *State) takePart(t *tree, c *Child, part Part) {
+	c = s.editChild(t, s.unwish(t, c))
+	c.Part = part
+	s.aim(c, "")
+	if c.Why != 0 && c.Why != WhyTerminate { // it stops, or owes a stop
+		c.Why = WhyChange
+	}
+	if part == PartGone {
+		c = s.answerRunners(t, c, unnamed(c.Key))
+		if c.Phase == Unplaced && c.Why == 0 {
+			s.drop(t, c, nil)
+		}
+	}
+}
+
+// leaves reports whether a change of its supervisor's manifest takes a child down.
+func (c *Child) leaves() bool { return c.Part == PartGone || c.Part == PartReplaced }
+
+// leftChild says that a child that a change takes down is down, however it ended.
+func (s *State) leftChild(t *tree, c *Child) {
+	if c.Part == PartGone {
+		s.drop(t, c, unnamed(c.Key))
+	}
+}
+
+// changeOn takes a change as far as it can go now; it reports whether the first half is over. The operation's cursor is the
+// Order of the last child that is waited for; those after it are down.
+func (s *State) changeOn(t *tree) bool {
+	op := *t.head.Op
+	switch {
+	case op.Next == nil:
+		return true
+	case op.Cursor == 0 && t.head.simple():
+		s.stopReplaced(t)
+	}
+	rows := t.children.rows[t.children.head:]
+	if op.Cursor != 0 {
+		rows = rows[:len(rows)-len(t.from(op.Cursor))]
+	}
+	for i := len(rows) - 1; i >= 0; i-- {
+		c := rows[i]
+		if c == nil || c.Phase == Unplaced || !c.leaves() {
+			continue
+		}
+		if op.Cursor != c.Order {
+			op.Cursor = c.Order
+			s.edit(t).Op = &op
+		}
+		if c.Phase != Stopping {
+			s.stopSlot(t, c, WhyChange)
+		}
+		return false
+	}
+	s.takeOver(t)
+	return true
+}
+
+// stopReplaced stops the children of simple_one_for_one that a change takes down: all at once (S13).
+func (s *State) stopReplaced(t *tree) {
+	for _, c := range t.replaced() {
+		if c.Phase == Placed || c.Phase == Running {
+			s.stopSlot(t, c, WhyChange)
+		}
+	}
+}
+
+// takeOver ends the first half of a change: the manifest holds from here on, for what runs too.
+func (s *State) takeOver(t *tree) {
+	h := s.edit(t)
+	op := *h.Op
+	next := *op.Next
+	op.Next, op.Cursor = nil, 0
+	h.Op = &op
+	made := h.Spec.ChildTemplate // what the children were made from
+	spec := next
+	spec.Children = nil
+	h.Spec = &spec
+	if in := h.intensity(); len(h.Stamps) > in.MaxRestarts { // the newest count
+		h.Stamps = h.Stamps[len(h.Stamps)-in.MaxRestarts:]
+	}
+	if h.simple() {
+		s.remake(t, len(made.Args))
+	} else {
+		s.arrange(t, next.Children)
+	}
+}
+
+// remake gives the children of simple_one_for_one that a change took down the new template; args is how many of theirs were
+// the old one's.
+func (s *State) remake(t *tree, args int) {
+	for _, c := range t.replaced() {
+		own := make([][]byte, 0, len(c.Spec.Args)-args)
+		for _, a := range c.Spec.Args[args:] {
+			own = append(own, a)
+		}
+		spec := t.head.Spec.ChildTemplate.Make(c.Key.Child, own)
+		s.replace(t, c, &spec)
+	}
+}
+
+// arrange gives children the specs and the order of a manifest; those that are not there are added.
+func (s *State) arrange(t *tree, specs []sup.ChildSpec) {
+	moved, i := false, 0 // some stand otherwise than in the manifest
+	for c := range t.children.all() {
+		moved = moved || c.Key.Child != specs[i].ID
+		i++
+	}
+	for i := range specs {
+		switch c := t.children.get(specs[i].ID); {
+		case c == nil:
+			s.starts(t, s.addChild(t, specs[i]))
+		case c.Part == PartReplaced:
+			s.replace(t, c, &specs[i])
+		}
+	}
+	if moved {
+		s.reorder(t, specs)
+	}
+}
+
+// reorder gives the children the order of a manifest, which names all of them (S6).
+func (s *State) reorder(t *tree, specs []sup.ChildSpec) {
+	h := s.edit(t)
+	ordered := newTree(h).children
+	for i := range specs {
+		c := s.editChild(t, t.children.get(specs[i].ID))
+		h.NextOrder++
+		c.Order = h.NextOrder
+		ordered.add(c)
+	}
+	t.children, t.dueFrom = ordered, 0
+}
+
+// replaced are the children that a change took down to start them again.
+func (t *tree) replaced() (children []*Child) {
+	for c := range t.children.all() {
+		if c.Part == PartReplaced {
+			children = append(children, c)
+		}
+	}
+	return children
+}
+
+// replace makes a child that is down run again with another spec, uncounted (S16).
+func (s *State) replace(t *tree, c *Child, spec *sup.ChildSpec) {
+	c = s.editChild(t, c)
+	c.Spec, c.Crashes, c.Part = spec, 0, 0
+	s.starts(t, s.again(t, c))
+}
+
+// starts notes that a change waits for the init of a child.
+func (s *State) starts(t *tree, c *Child) {
+	s.editChild(t, c).Part = PartStarts
+	op := *t.head.Op
+	op.Left++
+	s.edit(t).Op = &op
+}
+
+// doneWith ends what a change does to a child; p says why it could not be started, nil = it runs, or somebody terminated it.
+func (s *State) doneWith(t *tree, c *Child, p *sup.Problem) {
+	if c.Part != PartStarts {
+		return
+	}
+	s.editChild(t, c).Part = 0
+	op := *t.head.Op
+	op.Left--
+	if p != nil {
+		if op.Missed++; op.Problem == nil {
+			op.Problem = p
+		}
+	}
+	s.edit(t).Op = &op
+}
+
+// forgo takes a child that is gone out of what a change is about: somebody terminated it meanwhile, or it has ended for good.
+func (s *State) forgo(t *tree, c *Child) {
+	if !t.head.applying() {
+		return
+	}
+	s.doneWith(t, c, nil)
+	next := t.head.Op.Next
+	if next == nil || c.Part == PartGone {
+		return
+	}
+	rest := *next
+	rest.Children = slices.DeleteFunc(slices.Clone(next.Children), func(spec sup.ChildSpec) bool { return spec.ID == c.Key.Child })
+	op := *t.head.Op
+	op.Next = &rest
+	s.edit(t).Op = &op
+}
+
+// waitsForNode tells those who asked for a change that no node can take one of its children. Where children start in order
+// the change goes on when one can; that may be long.
+func (s *State) waitsForNode(t *tree, c *Child, p *sup.Problem) {
+	if c.Part != PartStarts {
+		return
+	}
+	s.doneWith(t, c, p)
+	if !t.head.Spec.Strategy.InOrder() {
+		return
+	}
+	op := *t.head.Op
+	waiters := op.Waiters
+	op.Waiters = nil
+	s.edit(t).Op = &op
+	for _, key := range waiters {
+		s.complete(key, &Outcome{Supervisor: t.head.Name, Child: c.Key.Child, Problem: explained(p, "; the change goes on when it has started")})
+	}
+}
+
+// changed ends a change.
+func (s *State) changed(t *tree) {
+	h := s.edit(t)
+	op := h.Op
+	h.Op = nil
+	o := Outcome{Supervisor: h.Name, Changes: op.Changes}
+	if op.Problem != nil {
+		o = Outcome{Supervisor: h.Name, Child: op.Problem.Child, Problem: explained(op.Problem, missed(op.Missed))}
+	}
+	for _, key := range op.Waiters {
+		s.complete(key, &o)
+	}
+}
+
+// cutIn ends a change that the stop of its supervisor cuts in on.
+func (s *State) cutIn(t *tree, op *Op, p *sup.Problem) {
+	if op == nil || op.Kind != OpApplying {
+		return
+	}
+	for _, key := range op.Waiters {
+		s.complete(key, &Outcome{Supervisor: t.head.Name, Problem: p})
+	}
+}
