@@ -47,7 +47,7 @@ func newMetrics(n *Node) *metrics {
 		failed: prometheus.NewCounter(prometheus.CounterOpts{Name: "supnode_commit_failures_total",
 			Help: "Entries of this leader whose outcome it did not learn."}),
 		events: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "supnode_events_total",
-			Help: "Lifecycle events since this server started, by type; child_restarted counts restarts, node_failure_detected failures of nodes."}, []string{"type"}),
+			Help: "Lifecycle events that this server has learned of since it started, by type; child_restarted counts restarts, node_failure_detected failures of nodes."}, []string{"type"}),
 		failover: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "supnode_failover_seconds",
 			Help: "Durations of a failover's phases. election: no leader known; restart: from a node's failure until a child of its runs elsewhere.", Buckets: seconds}, []string{"phase"}),
 	}
@@ -95,12 +95,12 @@ func (n *Node) measure(ctx context.Context) {
 	})
 	n.raft.RegisterObserver(observer)
 	defer n.raft.DeregisterObserver(observer)
-	began := time.Now()
+	known := n.raft.LastIndex() // what the log held when this process began was counted before, or never
 	since := n.events.last()
 	var leaderless time.Time
 	recovering := map[sup.Key]time.Time{}
 	for {
-		since = n.countEvents(since, began, recovering)
+		since = n.countEvents(since, known, recovering)
 		more := n.events.after(since)
 		if more == nil {
 			continue
@@ -121,8 +121,9 @@ func (n *Node) measure(ctx context.Context) {
 	}
 }
 
-// countEvents counts the events after since that are of this process's time.
-func (n *Node) countEvents(since uint64, began time.Time, recovering map[sup.Key]time.Time) uint64 {
+// countEvents counts the events after since whose log entries are beyond known. What it goes by is no wall clock: one that
+// steps would let events be passed over.
+func (n *Node) countEvents(since, known uint64, recovering map[sup.Key]time.Time) uint64 {
 	for {
 		var events []sup.Event
 		var oldest uint64
@@ -131,7 +132,7 @@ func (n *Node) countEvents(since uint64, began time.Time, recovering map[sup.Key
 			return max(since, oldest-1)
 		}
 		for _, e := range events {
-			if since = e.ID; e.Time.Before(began) {
+			if since = e.ID; e.Index <= known {
 				continue
 			}
 			n.metrics.events.WithLabelValues(string(e.Type)).Inc()
