@@ -23,6 +23,7 @@ type ExecArgs struct {
 	EnvFile    []string          `json:"env_file,omitempty"` // absolute paths, read on the node at each start; of two settings the later counts
 	Dir        string            `json:"dir,omitempty"`      // absolute; default /
 	StopSignal StopSignal        `json:"stop_signal,omitempty"`
+	Liveness   *Liveness         `json:"liveness,omitempty"`
 }
 
 // StopSignal names the signal that asks a command to stop; empty = SIGTERM.
@@ -42,7 +43,7 @@ func ParseExecArgs(args []json.RawMessage) (ExecArgs, []FieldError) {
 }
 
 // ReservedEnv are the variables that the node itself sets for a command.
-var ReservedEnv = []string{"SUPNODE_CHILD", "SUPNODE_INCARNATION", "SUPNODE_NODE", "SUPNODE_NODE_ID", "SUPNODE_SUPERVISOR"}
+var ReservedEnv = []string{"SUPNODE_CHILD", "SUPNODE_INCARNATION", "SUPNODE_NODE", "SUPNODE_NODE_ID", "SUPNODE_PROBE", "SUPNODE_SUPERVISOR"}
 
 func (v *validator) exec(at string, args []json.RawMessage) (a ExecArgs) {
 	const want = `write one object: [{"command": "/bin/sleep", "args": ["60"]}]`
@@ -60,6 +61,7 @@ func (v *validator) exec(at string, args []json.RawMessage) (a ExecArgs) {
 	a.EnvFile = o.takeStrings("env_file", "the path of a file, or a list of paths")
 	o.take("dir", "a string", &a.Dir)
 	o.take("stop_signal", "the name of a signal", &a.StopSignal)
+	a.Liveness = o.liveness()
 	o.rest("exec")
 	v.execValues(o, &a)
 	return a

@@ -15,25 +15,32 @@ type charge struct {
 	refusal string // why it is not even tried
 
 	// Guarded by Runner.mu.
-	touched bool          // is among Runner.touched
-	stop    bool          // Stop was called,
-	stopIn  int64         // with this timeout, -1 = infinity,
-	stopBy  agent.Instant // which ends then
-	kill    string        // Kill was called, or the timeout is over: the detail of its exit
-	tooSlow bool          // its init_timeout is over
-	handed  bool          // the guardian was told to start it
-	pid     int           // of its process once it runs
+	touched  bool          // is among Runner.touched
+	stop     bool          // Stop was called,
+	stopIn   int64         // with this timeout, -1 = infinity,
+	stopBy   agent.Instant // which ends then
+	kill     string        // Kill was called, or the timeout is over: the detail of its exit
+	tooSlow  bool          // its init_timeout is over
+	handed   bool          // the guardian was told to start it
+	pid      int           // of its process once it runs
+	probePID int           // of a probe's that runs
+	probed   []probed      // probes that have ended
 
 	// Of the runner's goroutine.
-	phase  phase
-	number uint64 // in messages
-	ready  spawn  // once it is sent, only its file and directory
-	output *output
-	slow   *time.Timer // runs out when init takes too long
-	late   *time.Timer // runs out when stopping takes too long
-	asker  unix.Signal // asks it to stop
-	asked  bool        // that is sent
-	forced string      // SIGKILL is sent: the detail of its exit
+	phase   phase
+	number  uint64 // in messages
+	ready   spawn  // once it is sent, only its file and directory
+	output  *output
+	slow    *time.Timer // runs out when init takes too long
+	late    *time.Timer // runs out when stopping takes too long
+	program Program
+	asks    spawn       // its liveness probe, if that is a command
+	vigil   *vigil      // nil = none is kept
+	ring    *time.Timer // calls for the vigil
+	probe   *probe      // the last one
+	hung    string      // what the vigil ended with: the detail of its exit
+	asked   bool        // that is sent
+	forced  string      // SIGKILL is sent: the detail of its exit
 }
 
 type phase uint8
@@ -61,6 +68,9 @@ const leaseOver = "its node's lease was over"
 
 // exited is the end of a charge that the guardian reports.
 func (c *charge) exited(status syscall.WaitStatus, fenced bool) agent.Ended {
+	if c.hung != "" {
+		return c.ended(sup.ExitError, c.hung)
+	}
 	forced := c.forced
 	if forced == "" && fenced && status.Signaled() && status.Signal() == syscall.SIGKILL {
 		forced = leaseOver
@@ -89,11 +99,16 @@ func (r *Runner) heed(c *charge) {
 			r.finish(c, c.initFailed("was not started within "+within.String()+" (init_timeout): a disk or the guardian does not answer"))
 		}
 	case runs:
+		if stop || kill != "" {
+			r.endVigil(c)
+		}
 		if kill != "" && c.forced == "" {
 			c.forced = kill
 			r.signal(c, unix.SIGKILL)
 		} else if stop && c.forced == "" {
 			r.ask(c, stopBy, untimely(time.Duration(stopIn)))
+		} else if c.vigil != nil {
+			r.keepVigil(c)
 		}
 	}
 }
@@ -102,7 +117,7 @@ func (r *Runner) heed(c *charge) {
 func (r *Runner) ask(c *charge, by agent.Instant, untimely string) {
 	if !c.asked {
 		c.asked = true
-		r.signal(c, c.asker)
+		r.signal(c, c.program.asker())
 	}
 	if c.late != nil {
 		c.late.Stop()
@@ -123,6 +138,7 @@ func (r *Runner) finish(c *charge, e agent.Ended) {
 			t.Stop()
 		}
 	}
+	r.endVigil(c)
 	if c.output != nil {
 		switch c.phase {
 		case preparation, waiting:

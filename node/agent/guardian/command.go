@@ -19,6 +19,8 @@ type command struct {
 	status  uint32        // as wait4 gives it, once it ended
 	start   uint64        // clock ticks since boot, no later than its true start
 	told    agent.Instant // when its exit was last reported
+	of      *command      // that it is a probe of; nil = it is none
+	probe   *command      // that is not gone; nil = none
 }
 
 // forget drops a command whose exit is acknowledged.
@@ -51,7 +53,9 @@ func (w *warden) spawn(s *spawn, fds []int) {
 		w.reap()
 		w.sweep()
 	}
-	if s.Session != w.session || w.fired && !ignoresDeadline || w.purging {
+	of := w.commands[s.Of]
+	late := s.Of != 0 && (of == nil || of.state != running || of.probe != nil)
+	if s.Session != w.session || w.fired && !ignoresDeadline || w.purging || late {
 		w.tell(report{Started: &started{ID: s.ID, Refused: true}})
 		return
 	}
@@ -59,7 +63,7 @@ func (w *warden) spawn(s *spawn, fds []int) {
 		w.tell(report{Started: &started{ID: s.ID, Errno: int(unix.EMFILE)}})
 		return
 	}
-	if len(w.commands) >= 2*maxCommands { // as many that run, and as many exits to be acknowledged
+	if len(w.commands) >= 2*maxCommands+2*maxProbes { // as many that run, and as many exits to be acknowledged
 		w.tell(report{Started: &started{ID: s.ID, Errno: int(unix.EAGAIN)}})
 		return
 	}
@@ -76,7 +80,10 @@ func (w *warden) spawn(s *spawn, fds []int) {
 		w.tell(report{Started: &started{ID: s.ID, Errno: int(errno)}})
 		return
 	}
-	c := &command{id: s.ID, session: s.Session, pid: pid, tag: tagOf(s.Env), start: start}
+	c := &command{id: s.ID, session: s.Session, pid: pid, tag: tagOf(s.Env), start: start, of: of}
+	if of != nil {
+		of.probe = c
+	}
 	w.commands[c.id], w.leaders[pid] = c, c
 	if c.tag.nodeID != "" {
 		w.tags[c.tag], w.nodeID = c, c.tag.nodeID

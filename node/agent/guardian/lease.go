@@ -1,6 +1,7 @@
 package guardian
 
 import (
+	"context"
 	"time"
 
 	"github.com/supnode/supnode/node/agent"
@@ -24,6 +25,8 @@ func (r *Runner) Lease(l agent.Lease) {
 	pending, err := setTimer(r.timer, l.Deadline)
 	if another {
 		r.session, r.fenced, r.overdue = l.Session, 0, false
+		r.unlease()
+		r.leased, r.unlease = context.WithCancel(context.Background())
 		r.rouse()
 	}
 	if err != nil || !pending && !another {
@@ -57,6 +60,7 @@ func (r *Runner) over() {
 	if r.fenced == 0 {
 		r.fenced = now()
 	}
+	r.unlease()
 	if _, err := setTimer(r.timer, 0); err != nil {
 		r.config.Logger.Error("cannot fire the guardian's timer", "error", err)
 	}
@@ -131,6 +135,9 @@ func (r *Runner) killGroups() {
 	for _, c := range r.charges {
 		if s, alive := readStat(c.pid); c.pid != 0 && alive && s.parent == r.guardian.pid {
 			_ = unix.Kill(-c.pid, unix.SIGKILL)
+		}
+		if s, alive := readStat(c.probePID); c.probePID != 0 && alive && s.parent == r.guardian.pid {
+			_ = unix.Kill(-c.probePID, unix.SIGKILL)
 		}
 	}
 }

@@ -23,6 +23,7 @@ const (
 // loop is what only the runner's goroutine touches.
 type loop struct {
 	numbers  map[uint64]*charge
+	probes   map[uint64]*probe
 	last     uint64
 	queue    []*charge // prepared, in the order of their preparation's end
 	told     sup.Session
@@ -37,11 +38,12 @@ type loop struct {
 }
 
 type preparedCharge struct {
-	charge *charge
-	ready  spawn
-	asker  unix.Signal
-	output *output
-	err    error
+	charge  *charge
+	ready   spawn
+	program Program
+	asks    spawn
+	output  *output
+	err     error
 }
 
 type launchResult struct {
@@ -51,6 +53,7 @@ type launchResult struct {
 
 func (l *loop) make() {
 	l.numbers = map[uint64]*charge{}
+	l.probes = map[uint64]*probe{}
 	l.prepared = make(chan preparedCharge)
 	l.launched = make(chan launchResult, 1)
 	l.swept = make(chan struct{}, 1)
@@ -147,10 +150,8 @@ func (r *Runner) prepare(c *charge) {
 	}
 	r.work.Go(func() {
 		p := preparedCharge{charge: c}
-		var program Program
-		if program, p.err = ParseProgram(c.spawn.Args); p.err == nil {
-			p.asker = program.asker()
-			if p.ready, p.err = program.order(r.config, c.spawn); p.err == nil {
+		if p.program, p.err = ParseProgram(c.spawn.Args); p.err == nil {
+			if p.ready, p.asks, p.err = p.program.order(r.config, c.spawn); p.err == nil {
 				log := r.logs.of(c.spawn.Key)
 				log.begin(c.spawn.Inc)
 				p.output, p.err = newOutput(log)
@@ -176,7 +177,7 @@ func (r *Runner) onPrepared(p preparedCharge) {
 	case p.err != nil:
 		r.finish(c, c.initFailed(p.err.Error()))
 	default:
-		c.phase, c.ready, c.asker, c.output = waiting, p.ready, p.asker, p.output
+		c.phase, c.ready, c.program, c.asks, c.output = waiting, p.ready, p.program, p.asks, p.output
 		r.loop.queue = append(r.loop.queue, c)
 	}
 }
@@ -259,6 +260,9 @@ func (r *Runner) onReport(said report) {
 		if !r.loop.leaving {
 			r.send(order{Acks: []uint64{said.Exit.ID}}, -1)
 		}
+		if p := r.loop.probes[said.Exit.ID]; p != nil {
+			r.onProbeExit(p, syscall.WaitStatus(said.Exit.Status))
+		}
 		if c := r.loop.numbers[said.Exit.ID]; c != nil {
 			r.mu.Lock()
 			fenced := c.spawn.Session != r.session || r.fenced != 0
@@ -276,6 +280,9 @@ func (r *Runner) onReport(said report) {
 
 func (r *Runner) onStarted(s started) {
 	c := r.loop.numbers[s.ID]
+	if p := r.loop.probes[s.ID]; p != nil {
+		r.onProbeStarted(p, s)
+	}
 	switch {
 	case c == nil:
 	case s.Refused:
@@ -291,6 +298,7 @@ func (r *Runner) onStarted(s started) {
 		c.pid = s.PID
 		r.mu.Unlock()
 		r.sink(agent.Started{Key: c.spawn.Key, Inc: c.spawn.Inc})
+		r.watchOver(c)
 		r.heed(c)
 	}
 }

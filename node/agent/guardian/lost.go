@@ -83,6 +83,7 @@ func (r *Runner) onSwept() {
 	if r.loop.leaving {
 		return
 	}
+	r.loseProbes()
 	r.sink(agent.GuardianLost{}) // first: it makes the ends below those of a lapse, one uncounted event (A6, S16)
 	for _, c := range r.known() {
 		r.finish(c, c.ended(sup.ExitError, "guardian lost"))
@@ -147,6 +148,7 @@ func (r *Runner) leave() {
 	for _, c := range charges {
 		r.finish(c, c.ended(sup.ExitKilled, leaseOver))
 	}
+	r.loseProbes()
 	close(r.quit)
 	r.alarm.stop()
 	r.loop.patience.Stop()

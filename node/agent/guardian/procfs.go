@@ -19,13 +19,14 @@ const (
 	envNode        = "SUPNODE_NODE"
 	envIncarnation = "SUPNODE_INCARNATION"
 	envNodeID      = "SUPNODE_NODE_ID"
+	envProbe       = "SUPNODE_PROBE"
 )
 
 // maxEnviron bounds what is read of a process's environment; the kernel lets it be no larger.
 const maxEnviron = 8 << 20
 
 // A tag says to which incarnation a process belongs. The zero tag is that of a process that does not say.
-type tag struct{ nodeID, supervisor, child, incarnation string }
+type tag struct{ nodeID, supervisor, child, incarnation, probe string }
 
 func (t *tag) note(entry string) {
 	name, value, _ := strings.Cut(entry, "=")
@@ -41,6 +42,8 @@ func (t *tag) note(entry string) {
 		set(&t.supervisor)
 	case envChild:
 		set(&t.child)
+	case envProbe:
+		set(&t.probe)
 	case envIncarnation:
 		set(&t.incarnation)
 	}

@@ -135,26 +135,37 @@ func lookUp(name string, env []string) (string, error) {
 	return "", fmt.Errorf("command %q is not in PATH (%s) on this node; give its absolute path", name, list)
 }
 
-// order turns a spawn into what the guardian is told, or into the text of its init failure.
-func (p Program) order(c Config, a agent.Spawn) (spawn, error) {
+// order turns a spawn into what the guardian is told, and what it is told for a probe that is a command, or into the text of
+// its init failure.
+func (p Program) order(c Config, a agent.Spawn) (runs, asks spawn, err error) {
 	var files []string
 	for _, path := range p.EnvFile {
 		more, err := readEnvFile(path)
 		if err != nil {
-			return spawn{}, err
+			return runs, asks, err
 		}
 		files = append(files, more...)
 	}
 	env := p.environment(a.Spawn, string(c.Node), c.NodeID, files, os.Environ())
 	file, err := p.resolve(c.Allow, env)
 	if err != nil {
-		return spawn{}, err
+		return runs, asks, err
 	}
 	dir := p.Dir
 	if dir == "" {
 		dir = "/"
 	}
-	return spawn{Session: a.Session, Path: file, Args: append([]string{p.Command}, p.Args...), Env: env, Dir: dir}, nil
+	runs = spawn{Session: a.Session, Path: file, Args: append([]string{p.Command}, p.Args...), Env: env, Dir: dir}
+	if p.Liveness == nil || p.Liveness.Command == nil {
+		return runs, asks, nil
+	}
+	asker := Program{Command: p.Liveness.Command[0]}
+	if file, err = asker.resolve(c.Allow, env); err != nil {
+		return runs, asks, fmt.Errorf("liveness: %w", err)
+	}
+	env = append([]string{envProbe + "=liveness"}, env...)
+	asks = spawn{Session: a.Session, Path: file, Args: p.Liveness.Command, Env: env, Dir: dir}
+	return runs, asks, nil
 }
 
 // asker is the signal that asks the program to stop.

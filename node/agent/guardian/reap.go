@@ -64,6 +64,9 @@ func (w *warden) reap() (none bool) {
 			delete(w.leaders, pid)
 			c.state, c.status = ended, uint32(status)
 			w.ending++
+			if p := c.probe; p != nil {
+				w.signal(p.id, unix.SIGKILL)
+			}
 		}
 	}
 	return false
@@ -137,8 +140,11 @@ func (w *warden) conclude(busy map[*command]bool) {
 		return
 	}
 	for _, c := range w.commands {
-		if c.state == ended && !busy[c] {
+		if c.state == ended && !busy[c] && c.probe == nil { // else the next round
 			c.state = gone
+			if c.of != nil {
+				c.of.probe = nil
+			}
 			w.ending--
 			w.tellExit(c)
 		}
@@ -185,7 +191,8 @@ func (w *warden) strays(pid int, busy map[*command]bool) (kill bool) {
 	}
 	s, readable := readStat(pid)
 	for _, c := range w.commands {
-		if c.state == ended && (!readable || c.start <= s.start) {
+		// A probe leaves what is unknown to its command: it would be there every few seconds to take what is another's.
+		if c.state == ended && c.of == nil && (!readable || c.start <= s.start) {
 			busy[c] = true
 			kill = true
 		}

@@ -1,11 +1,13 @@
 package guardian
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/hashicorp/go-hclog"
@@ -71,10 +73,11 @@ type Runner struct {
 	timer  int // shared with the guardian
 	alarm  *alarm
 
-	wake chan struct{}
-	done chan struct{} // the goroutine has ended
-	quit chan struct{} // closed before done: preparations may be dropped
-	work sync.WaitGroup
+	wake   chan struct{}
+	done   chan struct{} // the goroutine has ended
+	quit   chan struct{} // closed before done: preparations may be dropped
+	work   sync.WaitGroup
+	probes atomic.Int64 // under way
 
 	mu       sync.Mutex
 	session  sup.Session   // guarded by mu, as all below
@@ -85,10 +88,12 @@ type Runner struct {
 	alarmAt  agent.Instant // when the second fence is looked at; 0 = not at all
 	overdue  bool          // the first step of the second fence is done
 	closing  bool
-	charges  map[id]*charge // bounded by maxCommands
-	fresh    []*charge      // spawned and not seen by the goroutine
-	touched  []*charge      // asked to stop, likewise
-	guardian *guardian      // nil while there is none; written by the goroutine only
+	leased   context.Context    // ends with the session
+	unlease  context.CancelFunc // ends it
+	charges  map[id]*charge     // bounded by maxCommands
+	fresh    []*charge          // spawned and not seen by the goroutine
+	touched  []*charge          // asked to stop, likewise
+	guardian *guardian          // nil while there is none; written by the goroutine only
 
 	loop loop // of the goroutine
 }
@@ -129,6 +134,7 @@ func Start(c Config, sink func(agent.Event)) (*Runner, error) {
 		quit:    make(chan struct{}),
 		charges: map[id]*charge{},
 	}
+	r.leased, r.unlease = context.WithCancel(context.Background())
 	r.loop.make()
 	r.follow(g)
 	r.work.Go(r.watchFence)

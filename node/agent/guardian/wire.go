@@ -36,6 +36,8 @@ type spawn struct {
 	Args    []string    `cbor:"4,keyasint"`
 	Env     []string    `cbor:"5,keyasint"`
 	Dir     string      `cbor:"6,keyasint"`
+	// Of is the running command that this one is a probe of; it lives no longer, and its end comes first. 0 = it is none.
+	Of uint64 `cbor:"7,keyasint,omitempty"`
 }
 
 // signalling asks for a signal to a command's process group.
