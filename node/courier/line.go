@@ -101,7 +101,9 @@ func (l *line) call(ctx context.Context, m rpc.Message) (rpc.Answer, error) {
 	case r := <-w.done:
 		return r.answer, r.err
 	case <-ctx.Done():
-		l.abandon(m.ID)
+		if why := l.abandon(m.ID); why != nil {
+			return rpc.Answer{}, late(ctx, why)
+		}
 		return rpc.Answer{}, ctx.Err()
 	}
 }
@@ -131,19 +133,24 @@ func (l *line) wake() {
 	}
 }
 
-// abandon forgets a call whose caller has given up. One that has not been sent never will be; else the other node is told.
-func (l *line) abandon(id uint64) {
+// abandon forgets a call whose caller has given up. One that has not been sent never will be, and why says what is in its
+// way, if that is known; else the other node is told.
+func (l *line) abandon(id uint64) (why error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	w := l.calls[id]
 	if w == nil {
-		return
+		return nil
 	}
 	delete(l.calls, id) // what is queued without a caller is left out when it is its turn
 	if w.sent && l.conn != nil && len(l.cancels) < MaxCalls {
 		l.cancels = append(l.cancels, id)
 		l.wake()
 	}
+	if w.sent {
+		return nil
+	}
+	return l.why
 }
 
 // cut breaks the stream.
