@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"reflect"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/supnode/supnode/fsm"
@@ -27,7 +28,7 @@ type listChildren struct {
 	After      string       `query:"after" doc:"The next of the former page."`
 }
 
-// childStart is a child spec, or args alone for simple_one_for_one.
+// childStart is a child spec, or args alone for simple_one_for_one. It has ChildSpec's fields, all of them optional.
 type childStart struct {
 	ID              sup.ChildID       `json:"id,omitempty"`
 	Behavior        string            `json:"behavior,omitempty"`
@@ -38,6 +39,8 @@ type childStart struct {
 	InitTimeout     *sup.Duration     `json:"init_timeout,omitempty"`
 	Significant     bool              `json:"significant,omitempty"`
 	Backoff         *sup.Backoff      `json:"backoff,omitempty"`
+	Require         map[string]string `json:"require,omitempty"`
+	MaxPerNode      int               `json:"max_per_node,omitempty"`
 }
 
 type startChild struct {
@@ -152,21 +155,20 @@ func (a *api) startChild(ctx context.Context, in *startChild) (*created[sup.Chil
 // command is what a body asks for, and the child as far as the body says it.
 func (c childStart) command(of sup.Name) (*fsm.StartChild, sup.ChildInfo, error) {
 	cmd := &fsm.StartChild{Supervisor: of}
-	if c.ID == "" && c.Behavior == "" && c.Restart == "" && c.Selector == nil && c.ShutdownTimeout == nil && c.InitTimeout == nil && !c.Significant && c.Backoff == nil {
+	if reflect.DeepEqual(c, childStart{Args: c.Args}) {
 		for _, arg := range c.Args {
 			cmd.Args = append(cmd.Args, compact(arg))
 		}
 		return cmd, sup.ChildInfo{Args: c.Args}, nil
 	}
-	spec := sup.ChildSpec{ID: c.ID, Behavior: c.Behavior, Args: c.Args, Restart: c.Restart, Selector: c.Selector,
-		ShutdownTimeout: c.ShutdownTimeout, InitTimeout: c.InitTimeout, Significant: c.Significant, Backoff: c.Backoff}.WithDefaults()
+	spec := sup.ChildSpec(c).WithDefaults()
 	if wrong := spec.Validate(); len(wrong) > 0 {
 		return nil, sup.ChildInfo{}, invalid(wrong...)
 	}
 	compactArgs(spec)
 	cmd.Spec = &spec
 	return cmd, sup.ChildInfo{Behavior: spec.Behavior, Args: spec.Args, Restart: spec.Restart, Selector: spec.Selector,
-		ShutdownTimeout: *spec.ShutdownTimeout, Significant: spec.Significant, Backoff: spec.Backoff}, nil
+		ShutdownTimeout: *spec.ShutdownTimeout, Significant: spec.Significant, Backoff: spec.Backoff, Require: spec.Require, MaxPerNode: spec.MaxPerNode}, nil
 }
 
 // childAfter is the child as a request left it; known is what can be said when it is gone again, or is another incarnation
@@ -202,7 +204,7 @@ func (a *api) childAfter(ctx context.Context, done fsm.Outcome, key sup.Key, kno
 // fromTemplate adds to what is known of a child of simple_one_for_one what its template says (S34).
 func fromTemplate(known sup.ChildInfo, t sup.ChildSpec) sup.ChildInfo {
 	known.Behavior, known.Restart, known.ShutdownTimeout, known.Significant = t.Behavior, t.Restart, *t.ShutdownTimeout, t.Significant
-	known.Backoff = t.Backoff
+	known.Backoff, known.Require, known.MaxPerNode = t.Backoff, t.Require, t.MaxPerNode
 	known.Args = append(t.Args[:len(t.Args):len(t.Args)], known.Args...)
 	if t.Selector != nil {
 		known.Selector = t.Selector

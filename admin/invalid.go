@@ -50,7 +50,7 @@ func fromHuma(status int, msg string, errs []error) *sup.Problem {
 }
 
 // later are fields of manifests that this version does not know how to honour; it says so rather than ignore them.
-var later = []string{"require", "max_per_node", "spread", "supervisor"}
+var later = []string{"supervisor"}
 
 // missing is how huma says that a field is not there; it says so of the object.
 var missing = regexp.MustCompile(`^expected required property (\S+) to be present$`)

@@ -102,7 +102,7 @@ func (a *api) startSupervisor(ctx context.Context, in *startSupervisor) (*create
 	}
 	info := sup.Info{Name: spec.Name, Strategy: spec.Strategy, Status: sup.StatusRunning, Selector: spec.Selector,
 		Intensity: *spec.Intensity, AutoShutdown: spec.AutoShutdown, ChildCount: len(spec.Children), CreatedIndex: done.Index,
-		ChildTemplate: spec.ChildTemplate, MaxChildren: spec.MaxChildren}
+		ChildTemplate: spec.ChildTemplate, MaxChildren: spec.MaxChildren, Spread: spec.Spread}
 	if now, ok := a.after(ctx, done, node.Query{Kind: node.QuerySupervisor, Supervisor: spec.Name}); ok {
 		info = asStarted(info, *now.Supervisor, done)
 	}

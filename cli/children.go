@@ -136,6 +136,8 @@ func (c *command) printChild(ans client.Answer) error {
 		{"args", args(ch.Args)},
 		{"restart", string(ch.Restart)},
 		{"selector", selector(ch.Selector)},
+		{"requires", tags(ch.Require)},
+		{"at most per node", atMost(ch.MaxPerNode)},
 		{"shutdown timeout", ch.ShutdownTimeout.String()},
 		{"backoff", backoff(ch.Backoff)},
 		{"restarts", fmt.Sprint(ch.RestartCount)},
@@ -149,6 +151,13 @@ func backoff(b *supervisor.Backoff) string {
 		return ""
 	}
 	return fmt.Sprintf("%s, times %g up to %s, %g%% jitter; anew after a run of %s", b.Initial, b.Factor, b.Max, 100*b.Jitter, b.ResetAfter)
+}
+
+func atMost(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprint(n)
 }
 
 // args are in one line what they were given as.

@@ -12,6 +12,7 @@ import (
 	"github.com/supnode/supnode/actor"
 	"github.com/supnode/supnode/cli/dev"
 	"github.com/supnode/supnode/node"
+	"github.com/supnode/supnode/supervisor"
 )
 
 // Program is what a user's program adds to the supnode command; the zero Program is the stock one.
@@ -20,6 +21,8 @@ type Program struct {
 	Name string
 	// Behaviors are what its nodes can run, beside commands; nil = none.
 	Behaviors *actor.Registry
+	// Selectors are its custom selectors; nil = none.
+	Selectors *supervisor.Selectors
 	// Beside is the program's own part of a node, for instance one that starts supervisors and gives them work: it runs beside
 	// every node that the program starts. ctx ends when the node is to leave, and the node leaves once Beside has returned, or
 	// its shutdown timeout is over. An error makes the node leave. Nil = nothing.

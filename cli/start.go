@@ -71,7 +71,7 @@ func (p Program) runNode(ctx context.Context, cfg *config.Config, log hclog.Logg
 	server.Handle(admin.Starting())
 	served := make(chan error, 1)
 	go func() { served <- server.Serve() }()
-	cfg.Node.Logger, cfg.Node.Version, cfg.Node.Behaviors = log, build(), p.Behaviors
+	cfg.Node.Logger, cfg.Node.Version, cfg.Node.Behaviors, cfg.Node.Selectors = log, build(), p.Behaviors, p.Selectors
 	n, err := startUnlessSignalled(ctx, cfg.Node, signals)
 	if err != nil {
 		return errors.Join(err, server.Close(0))

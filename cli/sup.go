@@ -107,6 +107,7 @@ func (c *command) printSupervisor(ans client.Answer) error {
 		{"status", state(s)},
 		{"strategy", string(s.Strategy)},
 		{"selector", selector(s.Selector)},
+		{"spread over", s.Spread},
 		{"children", children},
 		{"at most", limit},
 		{"made from", template},

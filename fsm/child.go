@@ -121,6 +121,7 @@ func (c *Child) info(now, wall int64, selector sup.Selector) sup.ChildInfo {
 		ID: c.Key.Child, Supervisor: c.Key.Supervisor, Behavior: c.Spec.Behavior, Args: c.Spec.Args,
 		Restart: c.Spec.Restart, Selector: &selector, ShutdownTimeout: c.ShutdownTimeout(), Significant: c.Spec.Significant,
 		Status: c.Status(now), Node: c.Node, RestartCount: c.RestartCount, Hanging: c.Hanging, Backoff: c.Spec.Backoff,
+		Require: c.Spec.Require, MaxPerNode: c.Spec.MaxPerNode,
 	}
 	if i.Args == nil {
 		i.Args = []json.RawMessage{}

@@ -1,6 +1,11 @@
 package fsm
 
-import sup "github.com/supnode/supnode/supervisor"
+import (
+	"slices"
+	"strings"
+
+	sup "github.com/supnode/supnode/supervisor"
+)
 
 // Node is a member's record. Records are immutable: a change makes a new one.
 type Node struct {
@@ -22,6 +27,15 @@ type Node struct {
 
 // Leaving reports whether the node's process has begun a goodbye (P3); a node that is Draining otherwise stays.
 func (n *Node) Leaving() bool { return n.Status == MemberDraining && (!n.Drained || n.Goodbye) }
+
+// Tag is the value of one of the node's tags.
+func (n *Node) Tag(key string) (value string, ok bool) {
+	i, ok := slices.BinarySearchFunc(n.Tags, key, func(t Tag, key string) int { return strings.Compare(t.Key, key) })
+	if !ok {
+		return "", false
+	}
+	return n.Tags[i].Value, true
+}
 
 // Live reports whether the node's session may hold slots.
 func (n *Node) Live() bool { return n.Status == MemberUp || n.Status == MemberDraining }

@@ -25,7 +25,25 @@ func (s *State) Ineligible(c *Child, n *Node) string {
 	if _, ok := slices.BinarySearch(n.Behaviors, c.Spec.Behavior); !ok {
 		return fmt.Sprintf("behavior %q is not registered there", c.Spec.Behavior)
 	}
+	if why := c.Spec.Unmet(n.Tag); why != "" {
+		return why
+	}
+	if c.Spec.MaxPerNode > 0 {
+		others := s.CountOf(c.Key.Supervisor, n.Name)
+		if c.Phase != Unplaced && c.Node == n.Name {
+			others--
+		}
+		return Crowded(c, others)
+	}
 	return ""
+}
+
+// Crowded says why a node that holds so many other children of its supervisor cannot take a child; "" = it can.
+func Crowded(c *Child, others int) string {
+	if c.Spec.MaxPerNode == 0 || others < c.Spec.MaxPerNode {
+		return ""
+	}
+	return fmt.Sprintf("it holds %d of the supervisor's children, and max_per_node is %d", others, c.Spec.MaxPerNode)
 }
 
 // place takes a placement when everything it expects holds, else ignores it.

@@ -10,6 +10,13 @@ import (
 // better choice is not looked at again.
 func TestPlacementsAreTakenWhenTheyStillFit(t *testing.T) {
 	k := key("pool", "w1")
+	var require map[string]string
+	var most int
+	limited := func() sup.ChildSpec {
+		c := child("w1", sup.Permanent)
+		c.Require, c.MaxPerNode = require, most
+		return c
+	}
 	for _, c := range []struct {
 		name    string
 		prepare func(w *world)
@@ -31,6 +38,24 @@ func TestPlacementsAreTakenWhenTheyStillFit(t *testing.T) {
 		{name: "a node that left", change: func(w *world, p *Placement) { w.apply(Command{Left: &Left{Node: "n1", Session: p.Session}}) }},
 		{name: "an unknown node", change: func(w *world, p *Placement) { p.Node = "n9" }},
 		{name: "a node without the behavior", change: func(w *world, p *Placement) { p.Node, p.Session = "n3", w.s.Node("n3").Session }},
+		{name: "a node that lost a tag which is required", prepare: func(w *world) { require = map[string]string{"zone": "a"} }, change: func(w *world, p *Placement) {
+			w.register("n1")
+			p.Session = w.s.Node("n1").Session
+		}},
+		{name: "a node with the tag that is required", prepare: func(w *world) {
+			require = map[string]string{"zone": "a"}
+			r := w.registration("n1")
+			r.Tags = []Tag{{"disk", "ssd"}, {"zone", "a"}}
+			w.apply(Command{Register: r})
+		}, taken: true},
+		{name: "a node with room for one", prepare: func(w *world) { most = 1 }, taken: true},
+		{name: "a node that a sibling filled", prepare: func(w *world) { most = 1 }, change: func(w *world, p *Placement) {
+			sibling := child("w2", sup.Permanent)
+			w.ask(Command{StartChild: &StartChild{Supervisor: "pool", Spec: &sibling}}) // it waits for the start
+			w.ask(Command{StopSupervisor: &StopSupervisor{Name: "pool"}})
+			w.ask(Command{StartSupervisor: &StartSupervisor{Spec: sup.Spec{Name: "pool", Children: []sup.ChildSpec{sibling, limited()}}.WithDefaults()}})
+			w.commit(Entry{Placements: []Placement{{Key: key("pool", "w2"), Node: "n1", Session: p.Session}}})
+		}},
 		{name: "an unknown child", change: func(w *world, p *Placement) { p.Key.Child = "w9" }},
 		{name: "an unknown supervisor", change: func(w *world, p *Placement) { p.Key.Supervisor = "x" }},
 		{name: "a slot that was placed meanwhile", change: func(w *world, p *Placement) {
@@ -50,6 +75,7 @@ func TestPlacementsAreTakenWhenTheyStillFit(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			require, most = nil, 0
 			w := newWorld(t)
 			w.register("n1")
 			w.register("n2")
@@ -59,7 +85,7 @@ func TestPlacementsAreTakenWhenTheyStillFit(t *testing.T) {
 			}
 			w.placing = false
 			w.ask(Command{StartSupervisor: &StartSupervisor{Spec: sup.Spec{
-				Name: "pool", Selector: sup.LeastLoaded, Children: []sup.ChildSpec{child("w1", sup.Permanent)},
+				Name: "pool", Selector: sup.LeastLoaded, Children: []sup.ChildSpec{limited()},
 			}.WithDefaults()}})
 			p := Placement{Key: k, Node: "n1", Session: w.s.Node("n1").Session}
 			if c.change != nil {

@@ -8,6 +8,7 @@ type Prospect struct {
 	Selector sup.Selector
 	Home     sup.NodeName // of its supervisor
 	Cursor   sup.NodeName // of its supervisor
+	Spread   string       // of its supervisor
 	// Nth is the number in the id of a child made from a template, when no other one is made before it; 0 = the id is given.
 	Nth uint64
 }
@@ -82,7 +83,7 @@ func (t *tree) prospectOfTurn(c *Child, avoid sup.NodeName) []Prospect {
 func (t *tree) prospect(c *Child, avoid sup.NodeName) Prospect {
 	p := Prospect{
 		Child: &Child{Key: c.Key, Spec: c.Spec, Order: c.Order, Wants: true, LastNode: c.LastNode, RestartCount: c.RestartCount, Toward: c.Toward},
-		Home:  t.head.Home, Cursor: t.head.Cursor, Selector: t.head.selector(),
+		Home:  t.head.Home, Cursor: t.head.Cursor, Selector: t.head.selector(), Spread: t.head.Spec.Spread,
 	}
 	if c.Spec.Selector != nil {
 		p.Selector = *c.Spec.Selector

@@ -56,7 +56,7 @@ func (s *State) newBalance() *balance {
 				x.load--
 				toward[c.Toward]++
 			} else if up && c.Phase == Running && !s.trees.get(c.Key.Supervisor).head.stopping() && s.Moves(c).Stays == "" {
-				if sel := s.Selector(c); !sel.Pinned() && sel.Kind != sup.SelectCustom {
+				if sel := s.Selector(c); !sel.Pinned() && sel.Kind != sup.SelectCustom && c.Spec.MaxPerNode == 0 && s.Spread(c.Key.Supervisor) == "" {
 					x.free = append(x.free, c)
 				}
 			}

@@ -21,16 +21,17 @@ var update = flag.Bool("update", false, "write the traces of testdata/*.txt anew
 // begins with > is an order of the language below; what follows it is the trace of what it did. -update writes the traces.
 //
 //	nodes N…                          register nodes that have exec
-//	register N [BEHAVIOR…] [id=ID]    register one
+//	register N [BEHAVIOR…] [id=ID] [tags=zone/a,disk/ssd]    register one
+//	selectors NAME=N NAME=!WORDS      what the leader's custom selectors answer from now on; one that is not named it has not
 //	down N · leave N [paced=y] · left N [why=W]   NodeDown, Leave, Left of its session; "session=G.S" names another one
 //	drain N · undrain N · forget N · rebalance [max=N]   what operators ask for · move SUP/ID of its incarnation
 //	start SUP CHILD… [max=3/5s] [selector=S] [home=N] [once]
-//	      strategy=simple_one_for_one template=CHILD [targs=1,2] [max_children=N]
+//	      strategy=simple_one_for_one template=CHILD [targs=1,2] [max_children=N] [spread=TAG]
 //	apply SUP CHILD… [as start]       make it as this manifest says · changes …   say what apply would do
 //	spawn SUP ARG…                    start_child of simple_one_for_one
 //	      strategy=S auto=any_significant
-//	add SUP CHILD                     start_child; CHILD is [*]ID[:RESTART][@NODE|@SELECTOR][!BEHAVIOR][~INITIAL/MAX/RESET][#ARG],
-//	                                  significant with *
+//	add SUP CHILD                     start_child; CHILD is [*]ID[:RESTART][@NODE|@SELECTOR|@custom/NAME][!BEHAVIOR][~INITIAL/MAX/RESET][#ARG]
+//	                                  [^MAX_PER_NODE][?TAG/VALUE], significant with *
 //	terminate SUP/ID · restart SUP/ID · stop SUP [REASON]
 //	running SUP/ID · ended SUP/ID REASON [DETAIL] · initfailed SUP/ID DETAIL   reports; "inc=G.E" names another incarnation
 //	settle                            nodes do what they are to do, until nothing is outstanding
@@ -125,6 +126,12 @@ func (p *player) do(line string) {
 			p.t.Fatal(err)
 		}
 		p.trace(p.commit(p.entryAfter(int64(d), Command{Tick: &Tick{}})))
+	case "selectors":
+		_, p.custom = options(words[1:])
+		for name, answer := range p.custom {
+			p.custom[name] = strings.ReplaceAll(answer, "_", " ")
+		}
+		p.trace(p.apply(Command{Tick: &Tick{}}))
 	case "leaderless":
 		p.placing = false
 	case "leader":
@@ -194,6 +201,11 @@ func (p *player) command(words []string) Command {
 		r := p.registration(sup.NodeName(words[1]), words[2:]...)
 		if id := opts["id"]; id != "" {
 			r.ID = id
+		}
+		for tag := range strings.SplitSeq(opts["tags"], ",") {
+			if k, v, ok := strings.Cut(tag, "/"); ok {
+				r.Tags = append(r.Tags, Tag{Key: k, Value: v})
+			}
 		}
 		if opts["session"] != "" {
 			r.Replaces = p.session("", opts)
@@ -281,8 +293,9 @@ func (p *player) manifest(words []string, opts map[string]string) sup.Spec {
 		sp.Intensity = &sup.Intensity{MaxRestarts: n, Within: sup.Of(within)}
 	}
 	if s := opts["selector"]; s != "" {
-		sp.Selector = &sup.Selector{Kind: sup.SelectorKind(s)}
+		sp.Selector = selectorOf(s)
 	}
+	sp.Spread = opts["spread"]
 	sp.AutoShutdown = sup.AutoShutdown(opts["auto"])
 	sp.Strategy = sup.Strategy(opts["strategy"])
 	if template, ok := opts["template"]; ok {
@@ -309,10 +322,20 @@ func args(text string) (values [][]byte) {
 	return values
 }
 
-// childOf reads [*]ID[:RESTART][@NODE|@SELECTOR][!BEHAVIOR][~INITIAL/MAX/RESET][#ARG]; a backoff is without jitter, its
-// factor 2.
+// selectorOf reads a kind, or custom/NAME.
+func selectorOf(text string) *sup.Selector {
+	if name, ok := strings.CutPrefix(text, "custom/"); ok {
+		return sup.Custom(name)
+	}
+	return &sup.Selector{Kind: sup.SelectorKind(text)}
+}
+
+// childOf reads [*]ID[:RESTART][@NODE|@SELECTOR][!BEHAVIOR][~INITIAL/MAX/RESET][#ARG][^MAX_PER_NODE][?TAG/VALUE]; a backoff
+// is without jitter, its factor 2.
 func childOf(w string) sup.ChildSpec {
 	w, significant := strings.CutPrefix(w, "*")
+	w, require, _ := strings.Cut(w, "?")
+	w, most, _ := strings.Cut(w, "^")
 	w, arg, _ := strings.Cut(w, "#")
 	w, backoff, _ := strings.Cut(w, "~")
 	w, behavior, _ := strings.Cut(w, "!")
@@ -324,6 +347,10 @@ func childOf(w string) sup.ChildSpec {
 	}
 	if arg != "" {
 		c.Args = []json.RawMessage{json.RawMessage(arg)}
+	}
+	c.MaxPerNode, _ = strconv.Atoi(most)
+	if tag, value, ok := strings.Cut(require, "/"); ok {
+		c.Require = map[string]string{tag: value}
 	}
 	if backoff != "" {
 		c.Backoff = &sup.Backoff{}
@@ -340,7 +367,7 @@ func childOf(w string) sup.ChildSpec {
 	case strings.HasPrefix(where, "n"):
 		c.Selector = &sup.Selector{Kind: sup.SelectNode, Node: sup.NodeName(node), Fallback: sup.SelectorKind(fallback)}
 	default:
-		c.Selector = &sup.Selector{Kind: sup.SelectorKind(where)}
+		c.Selector = selectorOf(where)
 	}
 	return c
 }

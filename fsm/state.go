@@ -157,6 +157,14 @@ func (s *State) CountOn(n sup.NodeName) int {
 	return 0
 }
 
+// CountOf is the number of slots of one supervisor that a node holds.
+func (s *State) CountOf(of sup.Name, n sup.NodeName) int {
+	if t := s.trees.get(of); t != nil {
+		return t.onNode[n]
+	}
+	return 0
+}
+
 // Wanting yields the slots that want a node, oldest wish first. While the state is Held none of them is placed.
 func (s *State) Wanting() iter.Seq[*Child] { return s.wanting.all() }
 
@@ -181,6 +189,14 @@ func (s *State) Selector(c *Child) sup.Selector {
 func (s *State) Home(n sup.Name) sup.NodeName {
 	if t := s.trees.get(n); t != nil {
 		return t.head.Home
+	}
+	return ""
+}
+
+// Spread is the tag over whose values a supervisor spreads its children; empty = none (S29).
+func (s *State) Spread(n sup.Name) string {
+	if t := s.trees.get(n); t != nil {
+		return t.head.Spec.Spread
 	}
 	return ""
 }

@@ -140,7 +140,7 @@ func (t *tree) info(now, wall int64) sup.Info {
 		AutoShutdown: h.Spec.AutoShutdown, ChildCount: t.children.len(), ChildrenByNode: make(map[sup.NodeName]int, len(t.onNode)),
 		TotalRestarts: h.TotalRestarts, NodeFailureRestarts: h.NodeFailureRestarts,
 		RestartsInWindow: len(h.intensity().InWindow(h.Stamps, now)), CreatedIndex: h.Created,
-		ChildTemplate: h.Spec.ChildTemplate, MaxChildren: h.Spec.MaxChildren,
+		ChildTemplate: h.Spec.ChildTemplate, MaxChildren: h.Spec.MaxChildren, Spread: h.Spec.Spread,
 	}
 	for n, k := range t.onNode { // any order: it becomes a map again
 		i.ChildrenByNode[n] = k

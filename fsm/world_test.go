@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	sup "github.com/supnode/supnode/supervisor"
 )
@@ -15,6 +16,7 @@ type world struct {
 	t       tb
 	s       *State
 	placing bool
+	custom  map[string]string // what the leader's custom selectors answer: a node, or ! and why there is none
 	draw    uint64
 	keys    int
 	log     [][]byte // encoded entries, in order
@@ -60,6 +62,7 @@ func (w *world) propose(e *Entry) {
 	}
 	load := map[sup.NodeName]int{}
 	cursors := map[sup.Name]sup.NodeName{}
+	siblings := map[string]int{} // by supervisor and node
 	var gone sup.NodeName
 	var joins *Register
 	for _, c := range e.Commands {
@@ -77,7 +80,24 @@ func (w *world) propose(e *Entry) {
 	for n := range w.s.Nodes() {
 		load[n.Name] = w.s.CountOn(n.Name)
 	}
-	place := func(c *Child, sel sup.Selector, home, cursor sup.NodeName) {
+	place := func(c *Child, sel sup.Selector, home, cursor sup.NodeName, spread string) {
+		of := c.Key.Supervisor
+		sharing := func(n *Node) (tagged bool, count int) {
+			value, tagged := n.Tag(spread)
+			for m := range w.s.Nodes() {
+				if v, _ := m.Tag(spread); v == value {
+					count += w.s.CountOf(of, m.Name) + siblings[string(of)+"@"+string(m.Name)]
+				}
+			}
+			return tagged, count
+		}
+		candidate := func(n *Node) sup.Candidate {
+			x := sup.Candidate{Name: n.Name, Children: load[n.Name]}
+			if spread != "" {
+				x.Tagged, x.Sharing = sharing(n)
+			}
+			return x
+		}
 		if cur, ok := cursors[c.Key.Supervisor]; ok {
 			cursor = cur
 		}
@@ -89,16 +109,19 @@ func (w *world) propose(e *Entry) {
 			if sel.Pinned() && sel.Node != n.Name && reason == "" {
 				reason = "the child is pinned to " + string(sel.Node)
 			}
+			if reason == "" {
+				reason = Crowded(c, w.s.CountOf(of, n.Name)+siblings[string(of)+"@"+string(n.Name)])
+			}
 			switch {
 			case n.Name == gone && reason == "":
 				why = append(why, sup.NodeReason{Node: n.Name, Reason: "down"})
 			case reason != "":
 				why = append(why, sup.NodeReason{Node: n.Name, Reason: reason})
 			case slices.Contains(c.Avoid, n.Name):
-				avoided = append(avoided, sup.Candidate{Name: n.Name, Children: load[n.Name]})
+				avoided = append(avoided, candidate(n))
 				sessions[n.Name] = n.Session
 			default:
-				fit = append(fit, sup.Candidate{Name: n.Name, Children: load[n.Name]})
+				fit = append(fit, candidate(n))
 				sessions[n.Name] = n.Session
 			}
 		}
@@ -109,12 +132,27 @@ func (w *world) propose(e *Entry) {
 		}
 		if joins != nil {
 			consider(&Node{
-				Name: joins.Node, Status: MemberUp, Behaviors: joins.Behaviors,
+				Name: joins.Node, Status: MemberUp, Behaviors: joins.Behaviors, Tags: joins.Tags,
 				Session: sup.Session{Gen: w.s.gen, Seq: w.s.session + 1},
 			})
 			slices.SortFunc(fit, func(a, b sup.Candidate) int { return cmp.Compare(a.Name, b.Name) })
 		}
 		w.draw++
+		if spread != "" && sel.Kind != sup.SelectNode {
+			fit, avoided = sup.Spread(fit), sup.Spread(avoided)
+		}
+		if sel.Kind == sup.SelectCustom && len(fit) > 0 {
+			answer, known := w.custom[sel.Custom]
+			if words, no := strings.CutPrefix(answer, "!"); !known || no {
+				problem := sup.Problem{Code: sup.CodeNoAvailableNode, Detail: "selector \"" + sel.Custom + "\" chose no node: " + words}
+				if !known {
+					problem = sup.Problem{Code: sup.CodeSelectorNotRegistered, Selector: sel.Custom, Detail: "the leader has no selector \"" + sel.Custom + "\""}
+				}
+				e.Unplaced = append(e.Unplaced, Unplaceable{Key: c.Key, Problem: problem})
+				return
+			}
+			sel = *sup.OnNode(sup.NodeName(answer))
+		}
 		n, ok := c.Toward, slices.ContainsFunc(fit, func(x sup.Candidate) bool { return x.Name == c.Toward })
 		if !ok {
 			n, ok = sup.Choose(sel, fit, home, cursor, w.draw*0x9E3779B97F4A7C15>>7)
@@ -128,6 +166,7 @@ func (w *world) propose(e *Entry) {
 			return
 		}
 		load[n]++
+		siblings[string(of)+"@"+string(n)]++
 		if sel.MovesCursor(n) {
 			cursors[c.Key.Supervisor] = n
 		}
@@ -137,15 +176,18 @@ func (w *world) propose(e *Entry) {
 		if c.NotBefore > e.Clock {
 			continue
 		}
-		place(c, w.s.Selector(c), w.s.Home(c.Key.Supervisor), w.s.Cursor(c.Key.Supervisor))
+		place(c, w.s.Selector(c), w.s.Home(c.Key.Supervisor), w.s.Cursor(c.Key.Supervisor), w.s.Spread(c.Key.Supervisor))
 	}
 	for _, c := range e.Commands {
 		for _, p := range w.s.Prospects(c) {
+			if p.Selector.Kind == sup.SelectCustom {
+				continue // it is asked once the child is there
+			}
 			for n := p.Nth; n > 0 && placed(e, p.Child.Key); n++ {
 				p.Child.Key.Child = sup.NthChild(n + 1)
 			}
 			if now := w.s.Child(p.Child.Key); now == nil || !now.Wants || now.NotBefore > e.Clock {
-				place(p.Child, p.Selector, p.Home, p.Cursor)
+				place(p.Child, p.Selector, p.Home, p.Cursor, p.Spread)
 			}
 		}
 	}

@@ -51,6 +51,9 @@ type Config struct {
 	// are not announced.
 	Behaviors *actor.Registry
 
+	// Selectors are the custom selectors of this program; nil = none. The leader asks its own, so every server is to have them.
+	Selectors *sup.Selectors
+
 	Manifests []sup.Spec // created once in the cluster's life
 	Logger    hclog.Logger
 	Version   string

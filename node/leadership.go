@@ -123,7 +123,7 @@ func (n *Node) leadOnce(ctx context.Context) error {
 		Probe:    n.port.Probe,
 		Transfer: n.transfer,
 		HandOver: n.transferTo,
-		Logger:   n.log.Named("leader"),
+		Logger:   n.log.Named("leader"), Selectors: n.cfg.Selectors,
 	})}
 	n.lead.Store(lead)
 	defer n.lead.Store(nil)

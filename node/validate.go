@@ -2,6 +2,7 @@ package node
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"slices"
 	"time"
@@ -27,6 +28,11 @@ func (v *validation) node() {
 	}
 	if v.DataDir == "" {
 		v.wrong("node.data_dir", "is missing: name a directory of this node's own")
+	}
+	for _, k := range slices.Sorted(maps.Keys(v.Tags)) {
+		if why := sup.BadTag(k, v.Tags[k]); why != "" {
+			v.wrong("node.tags", "%s", why)
+		}
 	}
 	if v.ShutdownTimeout < 0 {
 		v.wrong("node.shutdown_timeout", "%s is negative", v.ShutdownTimeout)

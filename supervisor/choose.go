@@ -6,6 +6,26 @@ import "sort"
 type Candidate struct {
 	Name     NodeName
 	Children int // slots of all supervisors that it holds, or that are being placed on it
+	// Of a supervisor that spreads its children: whether the node has the tag, and how many of the children are on nodes with
+	// the same value of it.
+	Tagged  bool
+	Sharing int
+}
+
+// Spread are the candidates whose value of the tag fewest children share; nodes without the tag are taken only when no other
+// one is eligible. It keeps the order.
+func Spread(eligible []Candidate) []Candidate {
+	var best []Candidate
+	for _, c := range eligible {
+		switch {
+		case len(best) > 0 && (best[0].Tagged && !c.Tagged || best[0].Tagged == c.Tagged && best[0].Sharing < c.Sharing):
+			continue
+		case len(best) > 0 && (best[0].Tagged != c.Tagged || best[0].Sharing > c.Sharing):
+			best = best[:0]
+		}
+		best = append(best, c)
+	}
+	return best
 }
 
 // Choose picks a node for a child (S29). The candidates are eligible (S28) and sorted by name; home is the supervisor's home,

@@ -111,8 +111,32 @@ func TestWindowIsExact(t *testing.T) { // S15
 	}
 }
 
+// S29: spread keeps the candidates whose value of the tag fewest children share, and untagged ones only when there are no others.
+func TestSpread(t *testing.T) {
+	tagged := func(n NodeName, sharing int) Candidate { return Candidate{Name: n, Tagged: true, Sharing: sharing} }
+	for _, c := range []struct {
+		from []Candidate
+		want []NodeName
+	}{
+		{nil, nil},
+		{[]Candidate{tagged("n1", 2), tagged("n2", 2)}, []NodeName{"n1", "n2"}},
+		{[]Candidate{tagged("n1", 3), tagged("n2", 1), tagged("n3", 2), tagged("n4", 1)}, []NodeName{"n2", "n4"}},
+		{[]Candidate{{Name: "n1"}, tagged("n2", 5), {Name: "n3"}, tagged("n4", 7)}, []NodeName{"n2"}},
+		{[]Candidate{tagged("n1", 5), {Name: "n2"}}, []NodeName{"n1"}},
+		{[]Candidate{{Name: "n1", Sharing: 2}, {Name: "n2", Sharing: 1}}, []NodeName{"n2"}},
+	} {
+		var got []NodeName
+		for _, k := range Spread(c.from) {
+			got = append(got, k.Name)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%v: %v, want %v", c.from, got, c.want)
+		}
+	}
+}
+
 func TestChoose(t *testing.T) { // S29
-	three := []Candidate{{"n1", 4}, {"n2", 2}, {"n3", 2}}
+	three := []Candidate{{Name: "n1", Children: 4}, {Name: "n2", Children: 2}, {Name: "n3", Children: 2}}
 	for _, c := range []struct {
 		name         string
 		sel          Selector
@@ -127,7 +151,7 @@ func TestChoose(t *testing.T) { // S29
 		{"round_robin begins at the first", *RoundRobin, three, "", "", 0, "n1"},
 		{"round_robin goes on", *RoundRobin, three, "", "n1", 0, "n2"},
 		{"round_robin wraps", *RoundRobin, three, "", "n3", 0, "n1"},
-		{"round_robin goes on from a name that is gone", *RoundRobin, []Candidate{{"n1", 0}, {"n3", 0}}, "", "n2", 0, "n3"},
+		{"round_robin goes on from a name that is gone", *RoundRobin, []Candidate{{Name: "n1"}, {Name: "n3"}}, "", "n2", 0, "n3"},
 		{"random is the draw", *Random, three, "", "", 5, "n3"},
 		{"a node", *OnNode("n3"), three, "n1", "", 0, "n3"},
 		{"a pin waits for its node", *OnNode("n4"), three, "n1", "", 0, ""},

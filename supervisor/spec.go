@@ -88,6 +88,10 @@ type ChildSpec struct {
 	InitTimeout     *Duration         `json:"init_timeout,omitempty" cbor:"7,keyasint,omitempty"`
 	Significant     bool              `json:"significant,omitempty" cbor:"8,keyasint,omitempty"`
 	Backoff         *Backoff          `json:"backoff,omitempty" cbor:"9,keyasint,omitempty"` // nil = restarted at once
+	// Require are the tags that a node must have; MaxPerNode is how many children of the supervisor, this one among them, a
+	// node may hold (S28). 0 = any number.
+	Require    map[string]string `json:"require,omitempty" cbor:"12,keyasint,omitempty"`
+	MaxPerNode int               `json:"max_per_node,omitempty" cbor:"13,keyasint,omitempty"`
 }
 
 // Spec is a supervisor's manifest (api.md §4).
@@ -100,4 +104,6 @@ type Spec struct {
 	Children      []ChildSpec  `json:"children,omitempty" cbor:"6,keyasint,omitempty"`
 	ChildTemplate *ChildSpec   `json:"child_template,omitempty" cbor:"7,keyasint,omitempty"`
 	MaxChildren   int          `json:"max_children,omitempty" cbor:"8,keyasint,omitempty"`
+	// Spread names a tag over whose values the children are spread (S29).
+	Spread string `json:"spread,omitempty" cbor:"12,keyasint,omitempty"`
 }

@@ -2,9 +2,6 @@ package supervisor
 
 import (
 	"fmt"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 )
 
 // Bounds of a manifest.
@@ -33,6 +30,7 @@ func (s Spec) Validate() []FieldError {
 		v.add("strategy", "%q is not a strategy; use one_for_one, one_for_all, rest_for_one or simple_one_for_one", s.Strategy)
 	}
 	v.selector("selector", s.Selector)
+	v.spread(s)
 	if in := s.Intensity; in != nil {
 		if in.MaxRestarts < 0 || in.MaxRestarts > MaxRestartsLimit {
 			v.add("restart_intensity.max_restarts", "%d is not between 0 and %d", in.MaxRestarts, MaxRestartsLimit)
@@ -137,7 +135,7 @@ func (v *validator) kept(at string, c ChildSpec) {
 		v.add(at+"behavior", `a child needs a behavior; "exec" runs a command`)
 	case len(c.Behavior) > MaxBehaviorName:
 		v.add(at+"behavior", "a behavior's name has at most %d bytes", MaxBehaviorName)
-	case strings.ContainsFunc(c.Behavior, func(r rune) bool { return r == utf8.RuneError || unicode.IsSpace(r) || unicode.IsControl(r) }):
+	case !validLabel(c.Behavior, MaxBehaviorName):
 		v.add(at+"behavior", "%q is not a behavior's name: it has a space, a control character or no valid UTF-8", c.Behavior)
 	}
 	if c.Restart != "" && !c.Restart.Valid() {
@@ -145,6 +143,7 @@ func (v *validator) kept(at string, c ChildSpec) {
 	}
 	v.selector(at+"selector", c.Selector)
 	v.backoff(at+"backoff", c)
+	v.constraints(at, c)
 	if d := c.ShutdownTimeout; d != nil && *d < 0 && *d != Infinity {
 		v.add(at+"shutdown_timeout", `%d ns is negative; write a duration like "5s", or "infinity"`, int64(*d))
 	}
@@ -202,7 +201,9 @@ func (v *validator) selector(at string, s *Selector) {
 			v.add(at+".fallback", "%q is not a fallback; use local_first, round_robin, least_loaded or random", s.Fallback)
 		}
 	case SelectCustom:
-		v.add(at+".custom", "custom selectors are not supported by this version; use local_first, round_robin, least_loaded, random or a node")
+		if !validSelectorName(s.Custom) {
+			v.add(at+".custom", "%q is not the name of a selector: it has 1 to %d bytes, and no space or control character", s.Custom, MaxSelectorName)
+		}
 	default:
 		v.add(at, "%q is not a selector; use local_first, round_robin, least_loaded, random or {\"node\": NAME}", s.Kind)
 	}

@@ -40,6 +40,7 @@ type Info struct {
 	Warnings            []string         `json:"warnings,omitempty"`       // of the answer to its start alone (S39)
 	ChildTemplate       *ChildSpec       `json:"child_template,omitempty"` // of simple_one_for_one (S34)
 	MaxChildren         int              `json:"max_children,omitempty"`
+	Spread              string           `json:"spread,omitempty"`
 }
 
 // Exit is how an incarnation ended.
@@ -69,6 +70,8 @@ type ChildInfo struct {
 	Hanging         bool              `json:"hanging,omitempty"` // it was to be gone, and its code has not returned (S14)
 	Backoff         *Backoff          `json:"backoff,omitempty"`
 	RetryAt         *time.Time        `json:"retry_at,omitempty"` // in backoff: when it is to start, should a leader be there
+	Require         map[string]string `json:"require,omitempty"`
+	MaxPerNode      int               `json:"max_per_node,omitempty"`
 }
 
 // Counts is what count_children answers (S35).

@@ -2,6 +2,7 @@ package leader
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -20,12 +21,16 @@ type entryPlan struct {
 	size    int
 	classes map[class]*choice
 	list    []*choice
+	sharing map[sup.Name]map[string]int // children by the values of the tag over which their supervisor spreads them
 }
 
 // class is all that eligibility depends on beside the nodes (S28): children of a class are eligible on the same ones.
 type class struct {
 	behavior string
 	pin      sup.NodeName // of a child that runs nowhere else
+	require  string       // the tags that a node must have
+	of       sup.Name     // the supervisor of a child with max_per_node
+	max      int
 }
 
 // choice is what there is to choose from for a class.
@@ -58,26 +63,46 @@ func (w *entryPlan) place(t target) {
 		return
 	}
 	from := w.choiceFor(t)
-	if node, ok := w.choose(t, from.eligible); ok {
+	eligible, problem, words := w.roomy(t, from.eligible), from.problem, from.words
+	if len(eligible) == 0 && len(from.eligible) > 0 { // what is on its way there leaves no room; looked at again when it has landed
+		pl.crowded = true
+		return
+	}
+	var node sup.NodeName
+	ok := false
+	if t.sel.Kind != sup.SelectCustom {
+		node, ok = w.choose(t, eligible)
+	} else if len(eligible) > 0 {
+		if node, problem = w.custom(t, without(eligible, t.child.Avoid)); problem != nil {
+			words = inWords(problem)
+		}
+		ok = node != ""
+	}
+	if ok {
 		p := fsm.Placement{Key: key, Node: node, Session: m.members[node].session}
 		w.e.Placements = append(w.e.Placements, p)
 		w.p.placed = append(w.p.placed, p)
 		w.size += 40 + len(key.Supervisor) + len(key.Child) + len(node)
 		pl.placing[key] = true
 		pl.planned[node]++
+		pl.siblings[onNode{key.Supervisor, node}]++
 		if t.sel.MovesCursor(node) {
 			pl.cursors[key.Supervisor] = node
 		}
 		w.count(node)
+		w.share(t, node)
 		return
 	}
-	if t.predicted || from.problem == nil || pl.told[key] == from.words {
+	if t.child.Spec.MaxPerNode > 0 && !t.predicted {
+		pl.full[key.Supervisor] = true
+	}
+	if t.predicted || problem == nil || pl.told[key] == words {
 		return
 	}
-	w.e.Unplaced = append(w.e.Unplaced, fsm.Unplaceable{Key: key, Problem: *from.problem})
+	w.e.Unplaced = append(w.e.Unplaced, fsm.Unplaceable{Key: key, Problem: *problem})
 	w.p.untaken = append(w.p.untaken, key)
-	w.size += 64 + len(key.Supervisor) + len(key.Child) + 2*len(from.words)
-	pl.told[key] = from.words
+	w.size += 64 + len(key.Supervisor) + len(key.Child) + 2*len(words)
+	pl.told[key] = words
 }
 
 func (w *entryPlan) choose(t target, eligible []sup.Candidate) (sup.NodeName, bool) {
@@ -85,7 +110,9 @@ func (w *entryPlan) choose(t target, eligible []sup.Candidate) (sup.NodeName, bo
 	if to := t.child.Toward; to != "" && slices.ContainsFunc(eligible, func(c sup.Candidate) bool { return c.Name == to }) {
 		return to, true
 	}
-	eligible = without(eligible, t.child.Avoid)
+	if eligible = without(eligible, t.child.Avoid); t.spread != "" && !prefers(t.sel, eligible) {
+		eligible = w.spread(t, eligible)
+	}
 	cursor, ok := m.placer.cursors[t.child.Key.Supervisor]
 	if !ok {
 		cursor = m.st.Cursor(t.child.Key.Supervisor)
@@ -95,6 +122,53 @@ func (w *entryPlan) choose(t target, eligible []sup.Candidate) (sup.NodeName, bo
 		draw = m.cfg.Draw()
 	}
 	return sup.Choose(t.sel, eligible, t.home, cursor, draw)
+}
+
+// roomy leaves out the nodes that hold max_per_node of the supervisor's children, with those on their way there.
+func (w *entryPlan) roomy(t target, eligible []sup.Candidate) []sup.Candidate {
+	if t.child.Spec.MaxPerNode == 0 {
+		return eligible
+	}
+	of := t.child.Key.Supervisor
+	return slices.DeleteFunc(slices.Clone(eligible), func(c sup.Candidate) bool {
+		return fsm.Crowded(t.child, w.m.st.CountOf(of, c.Name)+w.m.placer.siblings[onNode{of, c.Name}]) != ""
+	})
+}
+
+// prefers reports whether a selector names one of the nodes itself: then there is nothing to spread over.
+func prefers(sel sup.Selector, eligible []sup.Candidate) bool {
+	return sel.Kind == sup.SelectNode && slices.ContainsFunc(eligible, func(c sup.Candidate) bool { return c.Name == sel.Node })
+}
+
+// spread leaves the nodes whose value of the supervisor's tag fewest of its children share (S29).
+func (w *entryPlan) spread(t target, eligible []sup.Candidate) []sup.Candidate {
+	of := t.child.Key.Supervisor
+	counts := w.sharing[of]
+	if counts == nil {
+		counts = map[string]int{}
+		for n := range w.m.st.Nodes() {
+			value, _ := n.Tag(t.spread)
+			counts[value] += w.m.st.CountOf(of, n.Name) + w.m.placer.siblings[onNode{of, n.Name}]
+		}
+		if w.sharing == nil {
+			w.sharing = map[sup.Name]map[string]int{}
+		}
+		w.sharing[of] = counts
+	}
+	eligible = slices.Clone(eligible)
+	for i := range eligible {
+		value, tagged := w.m.st.Node(eligible[i].Name).Tag(t.spread)
+		eligible[i].Tagged, eligible[i].Sharing = tagged, counts[value]
+	}
+	return sup.Spread(eligible)
+}
+
+// share counts a slot among those that share a node's value of the tag.
+func (w *entryPlan) share(t target, n sup.NodeName) {
+	if counts := w.sharing[t.child.Key.Supervisor]; counts != nil {
+		value, _ := w.m.st.Node(n).Tag(t.spread)
+		counts[value]++
+	}
 }
 
 // without leaves out the nodes to avoid, unless no other one is left (S18, S25).
@@ -124,6 +198,12 @@ func (w *entryPlan) choiceFor(t target) *choice {
 	k := class{behavior: t.child.Spec.Behavior}
 	if t.sel.Pinned() {
 		k.pin = t.sel.Node
+	}
+	for _, key := range slices.Sorted(maps.Keys(t.child.Spec.Require)) {
+		k.require += key + "\x00" + t.child.Spec.Require[key] + "\x00"
+	}
+	if k.max = t.child.Spec.MaxPerNode; k.max > 0 {
+		k.of = t.child.Key.Supervisor
 	}
 	c := w.classes[k]
 	if c == nil {
@@ -172,8 +252,6 @@ func (m *Machine) survey(t target, k class) *choice {
 		pinLive = n.Live()
 	}
 	switch {
-	case len(c.eligible) > 0 && t.sel.Kind == sup.SelectCustom:
-		c.problem = &sup.Problem{Code: sup.CodeSelectorNotRegistered, Detail: fmt.Sprintf("the leader has no selector %q", t.sel.Custom)}
 	case len(c.eligible) > 0, silent, live == 0 && m.now < m.l3:
 		return c
 	case able == 0 && live > 0 && (k.pin == "" || pinLive):
@@ -189,12 +267,12 @@ func (m *Machine) survey(t target, k class) *choice {
 		}
 		c.problem = &sup.Problem{Code: sup.CodeNoAvailableNode, Reasons: reasons[:min(len(reasons), maxReasons)]}
 	}
-	c.words = words(c.problem)
+	c.words = inWords(c.problem)
 	return c
 }
 
-// words is a problem in one line.
-func words(p *sup.Problem) string {
+// inWords is a problem in one line.
+func inWords(p *sup.Problem) string {
 	var b strings.Builder
 	b.WriteString(p.Error())
 	for _, r := range p.Reasons {

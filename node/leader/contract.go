@@ -46,6 +46,13 @@ type (
 		Session sup.Session
 		Refused bool // the kernel said that nothing listens (P2); anything else is no proof
 	}
+	// Selected: a custom selector's answer to a Select: a node, or why there is none.
+	Selected struct {
+		ID   uint64
+		Key  sup.Key
+		Node sup.NodeName
+		Why  string
+	}
 	// Tick: a timer fired.
 	Tick struct{}
 )
@@ -58,6 +65,7 @@ func (ReadAsked) leaderEvent()  {}
 func (Committed) leaderEvent()  {}
 func (Failed) leaderEvent()     {}
 func (Probed) leaderEvent()     {}
+func (Selected) leaderEvent()   {}
 func (Tick) leaderEvent()       {}
 
 // Action is what the leader machine wants done.
@@ -112,6 +120,14 @@ type (
 		Why     string
 		Stalled bool
 	}
+	// Select calls a custom selector (S29). Selected follows, in bounded time.
+	Select struct {
+		ID       uint64
+		Selector string
+		Key      sup.Key
+		Nodes    []sup.SelectorNode
+		Child    sup.SelectorChild
+	}
 	// Wake asks for a Tick at At; it replaces the former one.
 	Wake struct{ At Instant }
 )
@@ -126,4 +142,5 @@ func (ProbeStop) leaderAction()   {}
 func (Transfer) leaderAction()    {}
 func (HandOver) leaderAction()    {}
 func (Resign) leaderAction()      {}
+func (Select) leaderAction()      {}
 func (Wake) leaderAction()        {}

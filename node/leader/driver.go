@@ -55,7 +55,9 @@ type Options struct {
 	Transfer func(ctx context.Context) error
 	// HandOver offers leadership to a server likewise.
 	HandOver func(ctx context.Context, to sup.NodeName) error
-	Logger   hclog.Logger
+	// Selectors are the custom selectors of this program; nil = none. Those of Machine are made of them.
+	Selectors *sup.Selectors
+	Logger    hclog.Logger
 }
 
 // Driver runs the Machine of one leadership: it owns the goroutine that steps it, its clock, its streams and its probes.
@@ -83,11 +85,13 @@ type Driver struct {
 	rang    <-chan struct{}
 	unwake  func()
 
-	mu      sync.Mutex // guards closed, tasks' growth, and leases
-	closed  bool
-	tasks   sync.WaitGroup
-	leases  map[sup.NodeName]Instant
-	running bool
+	mu     sync.Mutex // guards closed, tasks' growth, and leases
+	closed bool
+	tasks  sync.WaitGroup
+
+	selecting chan struct{} // one taken by each custom selector that has not returned
+	leases    map[sup.NodeName]Instant
+	running   bool
 }
 
 // input is what the machine's goroutine is given: an event, with what the driver keeps for its answer.
@@ -106,8 +110,10 @@ type pending struct {
 // NewDriver makes the driver of one leadership, whose Establish is applied already. Nothing runs before Run.
 func NewDriver(o Options) *Driver {
 	life, cancel := context.WithCancel(context.Background())
+	o.Machine.HasSelector = func(name string) bool { _, ok := o.Selectors.Get(name); return ok }
 	return &Driver{
-		o: o, log: o.Logger, in: make(chan input, maxInputs), life: life, cancel: cancel, fatal: make(chan error, 1),
+		selecting: make(chan struct{}, maxSelectors),
+		o:         o, log: o.Logger, in: make(chan input, maxInputs), life: life, cancel: cancel, fatal: make(chan error, 1),
 		entries: make(chan Propose, MaxInFlight), futures: make(chan pending, MaxInFlight),
 		streams: map[uint64]*outbox{}, asks: map[uint64]chan<- fsm.Result{}, reads: map[uint64]chan<- uint64{},
 		probes: map[sup.NodeName]context.CancelFunc{}, unwake: func() {}, leases: map[sup.NodeName]Instant{},
@@ -274,6 +280,8 @@ func (d *Driver) carryOut(a Action) error {
 			return fmt.Errorf("%w: %s", ErrStalled, a.Why)
 		}
 		return fmt.Errorf("resigned: %s", a.Why)
+	case Select:
+		d.selectNode(a)
 	case Wake:
 		d.unwake()
 		d.rang, d.unwake = d.o.Clock.After(a.At)

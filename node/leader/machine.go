@@ -32,6 +32,8 @@ type Config struct {
 	Term uint64
 	// Draw draws for the selector random (S29); nil draws zeros.
 	Draw func() uint64
+	// HasSelector reports whether a custom selector can be asked; nil = none can.
+	HasSelector func(name string) bool
 	// MaxTTL is the largest lease TTL that any configuration of this cluster may have had, in ns; 0 = the state's own. A
 	// restored state is held for its W: the holders of what a backup forgot may have leases of another TTL than the backup's.
 	MaxTTL int64
@@ -161,6 +163,8 @@ func (m *Machine) handle(ev Event) {
 		m.resign(Resign{Why: "proposal failed: " + ev.Why})
 	case Probed:
 		m.probed(ev)
+	case Selected:
+		m.selected(ev)
 	case Tick:
 	}
 }

@@ -205,8 +205,9 @@ func (m *Machine) mobility(w *entryPlan, c *fsm.Child, all bool) verdict {
 		}
 		return waits
 	}
-	switch from := w.choiceFor(m.targetOf(c)); {
-	case from.problem != nil:
+	t := m.targetOf(c)
+	switch from := w.choiceFor(t); {
+	case from.problem != nil, t.sel.Kind == sup.SelectCustom && !m.hasSelector(t.sel.Custom):
 		return stays
 	case len(from.eligible) == 0:
 		return waits

@@ -16,12 +16,23 @@ type placer struct {
 	told    map[sup.Key]string        // what was proposed as the reason why a slot can't be placed
 	rescan  bool                      // look at all that want a node
 	againAt Instant                   // rescan then
+	customs customs
+
+	siblings map[onNode]int    // how many of placing of one supervisor on each node
+	crowded  bool              // a child waits for what is placing to land (max_per_node)
+	full     map[sup.Name]bool // supervisors of which a child found nodes with max_per_node of its siblings
+}
+
+// onNode is a supervisor's part of a node.
+type onNode struct {
+	of sup.Name
+	on sup.NodeName
 }
 
 func newPlacer() placer {
 	return placer{
 		placing: map[sup.Key]bool{}, planned: map[sup.NodeName]int{}, cursors: map[sup.Name]sup.NodeName{},
-		told: map[sup.Key]string{}, againAt: never,
+		told: map[sup.Key]string{}, againAt: never, customs: newCustoms(), siblings: map[onNode]int{}, full: map[sup.Name]bool{},
 	}
 }
 
@@ -30,11 +41,12 @@ type target struct {
 	child     *fsm.Child // as it is, or as it is going to be
 	sel       sup.Selector
 	home      sup.NodeName
-	predicted bool // it does not want a node yet
+	spread    string // the tag over whose values its supervisor spreads its children
+	predicted bool   // it does not want a node yet
 }
 
 func (m *Machine) targetOf(c *fsm.Child) target {
-	return target{child: c, sel: m.st.Selector(c), home: m.st.Home(c.Key.Supervisor)}
+	return target{child: c, sel: m.st.Selector(c), home: m.st.Home(c.Key.Supervisor), spread: m.st.Spread(c.Key.Supervisor)}
 }
 
 // predict is what a command will make want a node, by the same rules that Apply runs. Where it is wrong the placement is
@@ -51,7 +63,7 @@ func (m *Machine) predict(c *fsm.Command) []target {
 		for n := p.Nth; n > 0 && m.placer.placing[p.Child.Key]; n++ { // others are being made: each takes a number
 			p.Child.Key.Child = sup.NthChild(n + 1)
 		}
-		ts[i] = target{child: p.Child, sel: p.Selector, home: p.Home, predicted: true}
+		ts[i] = target{child: p.Child, sel: p.Selector, home: p.Home, spread: p.Spread, predicted: true}
 	}
 	return ts
 }
@@ -109,6 +121,13 @@ func (m *Machine) wish(k sup.Key) {
 	if c == nil || !c.Wants || c.PendingReason == "" {
 		delete(pl.told, k)
 	}
+	if c == nil || !c.Wants {
+		delete(pl.customs.chosen, k)
+	}
+	if pl.full[k.Supervisor] && (c == nil || !c.Wants) { // there may be room now
+		delete(pl.full, k.Supervisor)
+		pl.rescan = true
+	}
 	if c == nil || !c.Wants || pl.placing[k] || pl.rescan {
 		return
 	}
@@ -129,9 +148,16 @@ func (m *Machine) landed(p *proposal) {
 		if pl.planned[pm.Node]--; pl.planned[pm.Node] <= 0 {
 			delete(pl.planned, pm.Node)
 		}
+		at := onNode{pm.Key.Supervisor, pm.Node}
+		if pl.siblings[at]--; pl.siblings[at] <= 0 {
+			delete(pl.siblings, at)
+		}
 		if c := m.st.Child(pm.Key); c != nil && c.Wants {
 			retry = true
 		}
+	}
+	if pl.crowded {
+		pl.crowded, pl.rescan = false, true
 	}
 	if len(pl.placing) == 0 {
 		clear(pl.cursors)
