@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -54,7 +55,7 @@ func poolWorker() actor.Behavior {
 }
 
 // startNode starts a cluster of one node in this process; a real one lists the same three or five servers on every node.
-func startNode(behaviors *actor.Registry) (n *node.Node, stop func()) {
+func startNode(behaviors *actor.Registry, change ...func(*node.Config)) (n *node.Node, stop func()) {
 	dir, err := os.MkdirTemp("", "supnode-example-")
 	if err != nil {
 		log.Fatal(err)
@@ -63,11 +64,15 @@ func startNode(behaviors *actor.Registry) (n *node.Node, stop func()) {
 	if err != nil {
 		log.Fatal(err)
 	}
-	n, err = node.Start(context.Background(), node.Config{
+	config := node.Config{
 		Name: "n1", DataDir: dir, Servers: []node.Server{{Name: "n1", Addr: port.Addr().String()}},
 		RPC:       node.RPCConfig{Listen: port.Addr().String(), Listener: port},
 		Behaviors: behaviors,
-	})
+	}
+	for _, c := range change {
+		c(&config)
+	}
+	n, err = node.Start(context.Background(), config)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -201,6 +206,55 @@ func Example_template() {
 	// child_1 images: GO <nil>
 	// child_2 videos: GO <nil>
 	// child_3 audio: GO <nil>
+}
+
+// A program chooses nodes by its own rule: the tutorial's, which prefers nodes for workers and takes the least loaded of them.
+func Example_customSelector() {
+	behaviors := actor.NewRegistry()
+	behaviors.Register(poolWorker())
+	selectors := supervisor.NewSelectors()
+	selectors.Register("workers-first", func(nodes []supervisor.SelectorNode, child supervisor.SelectorChild) (supervisor.NodeName, error) {
+		if child.Spec.ID == "nowhere" {
+			return "", errors.New("no node is good enough")
+		}
+		byLoad := func(a, b supervisor.SelectorNode) int { return a.Children - b.Children }
+		workers := slices.DeleteFunc(slices.Clone(nodes), func(n supervisor.SelectorNode) bool { return n.Tags["role"] != "worker" })
+		if len(workers) > 0 {
+			return slices.MinFunc(workers, byLoad).Name, nil
+		}
+		return slices.MinFunc(nodes, byLoad).Name, nil
+	})
+	n, stop := startNode(behaviors, func(c *node.Config) { // on every server
+		c.Selectors, c.Tags = selectors, map[string]string{"role": "worker", "zone": "a"}
+	})
+	defer stop()
+	ctx := context.Background()
+	pool, err := supervisor.Start(ctx, n, supervisor.Options{
+		Name: "pool", Spread: "zone", Selector: supervisor.Custom("workers-first"),
+		Children: []supervisor.ChildSpec{
+			{ID: "w1", Behavior: "pool-worker"},
+			{ID: "w2", Behavior: "pool-worker", Require: map[string]string{"zone": "a"}, MaxPerNode: 2},
+		},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	children, _ := pool.Children(ctx)
+	for _, c := range children {
+		fmt.Println(c.ID, "on", c.Node)
+	}
+	_, err = pool.StartChild(ctx, supervisor.ChildSpec{ID: "nowhere", Behavior: "pool-worker"})
+	fmt.Println(err)
+	_, err = pool.StartChild(ctx, supervisor.ChildSpec{ID: "w3", Behavior: "pool-worker", MaxPerNode: 2})
+	var nobody *supervisor.NoAvailableNodeError
+	if errors.As(err, &nobody) {
+		fmt.Println(nobody.Reasons[0].Node, nobody.Reasons[0].Reason)
+	}
+	// Output:
+	// w1 on n1
+	// w2 on n1
+	// no_available_node: selector "workers-first" chose no node: no node is good enough
+	// n1 it holds 2 of the supervisor's children, and max_per_node is 2
 }
 
 // A program decides by the type of an error, and shows the error itself, which says what to do.

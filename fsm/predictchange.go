@@ -43,7 +43,9 @@ func (t *tree) prospectsOf(next *sup.Spec) []Prospect {
 			spec.Selector = next.Selector
 		}
 		c.Spec = &spec
-		prospects = append(prospects, t.prospect(&c, ""))
+		p := t.prospect(&c, "")
+		p.Spread = next.Spread
+		prospects = append(prospects, p)
 		return next.Strategy.InOrder()
 	}
 	if next.Strategy == sup.SimpleOneForOne {

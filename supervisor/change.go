@@ -116,6 +116,7 @@ func (s Spec) settings(next Spec) (changes []Change) {
 	set("restart_intensity", s.Intensity, next.Intensity)
 	set("auto_shutdown", s.AutoShutdown, next.AutoShutdown)
 	set("max_children", s.MaxChildren, next.MaxChildren)
+	set("spread", s.Spread, next.Spread)
 	if fields := differing(s.template(), next.template()); len(fields) > 0 {
 		for i := range fields {
 			fields[i] = "child_template." + fields[i]

@@ -33,6 +33,8 @@ func TestChangesAreTheDifferences(t *testing.T) {
 		{"one arg more", children(a + `, {"id": "b", "behavior": "x", "args": [null]},` + c), "restart b args"},
 		{"several fields", children(a + `, {"id": "b", "behavior": "y", "restart": "transient", "shutdown_timeout": "1s", "init_timeout": "1s", "significant": true, "selector": "random", "backoff": {}},` + c),
 			"restart b behavior+restart+selector+shutdown_timeout+init_timeout+significant+backoff"},
+		{"where it may run", children(a + `, {"id": "b", "behavior": "x", "require": {"zone": "a"}, "max_per_node": 2}, {"id": "c", "behavior": "x", "require": {}}`), "restart b require+max_per_node"},
+		{"spread", `{"name": "pool", "spread": "zone", "children": [` + a + "," + b + "," + c + `]}`, `set  spread "">"zone"`},
 		{"settings", `{"name": "pool", "selector": {"node": "n2"}, "restart_intensity": {"max_restarts": 9, "within": "1m"}, "auto_shutdown": "any_significant", "children": [` + a + "," + b + "," + c + `]}`,
 			`set  selector "local_first">{"node":"n2"}; set  restart_intensity {"max_restarts":3,"within":"5s"}>{"max_restarts":9,"within":"1m0s"}; set  auto_shutdown "never">"any_significant"`},
 		{"all together", `{"name": "pool", "selector": "random", "children": [` + c + `, {"id": "d", "behavior": "x"}, {"id": "a", "behavior": "y"}]}`,

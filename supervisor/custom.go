@@ -31,8 +31,8 @@ type SelectorChild struct {
 
 // The limits of custom selectors.
 const (
-	SelectorTimeout Duration = 100e6
-	MaxSelectorName          = 128 // bytes
+	SelectorTimeout = Duration(100e6)
+	MaxSelectorName = 128 // bytes
 )
 
 // Selectors are the custom selectors of a program, by name. Register them before its node starts.

@@ -54,6 +54,9 @@ func (c ChildSpec) WithDefaults() ChildSpec {
 		d := DefaultInitTimeout
 		c.InitTimeout = &d
 	}
+	if len(c.Require) == 0 {
+		c.Require = nil // as it reads back
+	}
 	if c.Backoff != nil {
 		b := c.Backoff.WithDefaults()
 		c.Backoff = &b
