@@ -74,7 +74,7 @@ func (n *Node) startAgent() error {
 	}
 	exec, err := guardian.Start(guardian.Config{
 		Node: n.cfg.Name, NodeID: n.id.ID(), DataDir: n.cfg.DataDir, Logs: n.logs, Lock: n.guard, Listener: n.port.Socket(),
-		Allow: n.cfg.Exec.Allow, Isolation: guardian.Isolation(n.cfg.Exec.Isolation), Logger: n.log.Named("exec"),
+		Allow: n.cfg.Exec.Allow, Isolation: guardian.Isolation(n.cfg.Exec.Isolation), Cgroup: n.cfg.Exec.Cgroup, Logger: n.log.Named("exec"),
 	}, n.agent.Sink)
 	if err != nil {
 		return fmt.Errorf("start the guardian of commands: %w", err)

@@ -81,6 +81,7 @@ type ExecConfig struct {
 	Isolation string   // group | pid_namespace
 	Allow     []string // globs on the resolved absolute path; none = nothing may run
 	Logs      guardian.LogConfig
+	Cgroup    string // auto | off | the directory of a cgroup v2 for commands with limits; default auto
 }
 
 // FieldError says which field of a Config is wrong, by its path in the config file, and what would be right.
@@ -109,6 +110,9 @@ func (c Config) WithDefaults() Config {
 	}
 	if c.Exec.Isolation == "" {
 		c.Exec.Isolation = "group"
+	}
+	if c.Exec.Cgroup == "" {
+		c.Exec.Cgroup = guardian.CgroupAuto
 	}
 	if c.Exec.Logs.MaxSize == 0 {
 		c.Exec.Logs.MaxSize = guardian.DefaultLogSize

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -120,6 +121,9 @@ func (v *validation) rest() {
 	}
 	if !slices.Contains([]string{"group", "pid_namespace"}, v.Exec.Isolation) {
 		v.wrong("exec.isolation", "%q is not one of group, pid_namespace", v.Exec.Isolation)
+	}
+	if c := v.Exec.Cgroup; c != guardian.CgroupAuto && c != guardian.CgroupOff && !filepath.IsAbs(c) {
+		v.wrong("exec.cgroup", "%q is neither auto, nor off, nor the absolute path of a cgroup v2", c)
 	}
 	if n := v.Exec.Logs.MaxSize; n < guardian.MinLogSize || n > guardian.MaxLogSize {
 		v.wrong("exec.logs.max_size", "%d bytes is not between 64KiB and 1TiB", n)

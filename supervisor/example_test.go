@@ -18,7 +18,7 @@ func ExampleSpec_Validate() {
 		fmt.Println(e.Location, "-", e.Message)
 	}
 	// Output:
-	// children[0].args[0].comand - exec knows no field "comand"; it knows command, args, env, env_file, dir, stop_signal and liveness
+	// children[0].args[0].comand - exec knows no field "comand"; it knows command, args, env, env_file, dir, stop_signal, liveness and limits
 	// children[0].args[0].command - exec needs a command, the path of a program like "/bin/sleep"
 }
 

@@ -24,6 +24,7 @@ type ExecArgs struct {
 	Dir        string            `json:"dir,omitempty"`      // absolute; default /
 	StopSignal StopSignal        `json:"stop_signal,omitempty"`
 	Liveness   *Liveness         `json:"liveness,omitempty"`
+	Limits     *Limits           `json:"limits,omitempty"`
 }
 
 // StopSignal names the signal that asks a command to stop; empty = SIGTERM.
@@ -62,6 +63,7 @@ func (v *validator) exec(at string, args []json.RawMessage) (a ExecArgs) {
 	o.take("dir", "a string", &a.Dir)
 	o.take("stop_signal", "the name of a signal", &a.StopSignal)
 	a.Liveness = o.liveness()
+	a.Limits = o.limits()
 	o.rest("exec")
 	v.execValues(o, &a)
 	return a

@@ -211,7 +211,7 @@ func (l *loader) exec() {
 			l.errorf(at, "%q is not a glob: %s; * stands for anything within one element, ** across elements", glob, err)
 		}
 	}
-	l.out.Node.Exec = node.ExecConfig{Enabled: in.Enabled, Isolation: in.Isolation, Allow: in.Allow,
+	l.out.Node.Exec = node.ExecConfig{Enabled: in.Enabled, Isolation: in.Isolation, Allow: in.Allow, Cgroup: in.Cgroup,
 		Logs: guardian.LogConfig{MaxSize: int64(in.Logs.MaxSize), MaxFiles: in.Logs.MaxFiles}}
 	if in.Enabled && len(in.Allow) == 0 {
 		l.warn("exec.enabled without exec.allow: no command may run")

@@ -68,7 +68,7 @@ func TestAWholeFile(t *testing.T) {
 		HeartbeatInterval: 400 * time.Millisecond, LeaseTTL: 4 * time.Second, FastFailover: "off", EventHistory: 32 << 20,
 		RPC:   node.RPCConfig{Listen: "127.0.0.1:7101", Advertise: "127.0.0.1:7101"},
 		Admin: "127.0.0.1:8101",
-		Exec:  node.ExecConfig{Enabled: true, Isolation: "group", Allow: []string{"/usr/bin/*", "/opt/**"}, Logs: guardian.LogConfig{MaxSize: 1 << 20, MaxFiles: 5}},
+		Exec:  node.ExecConfig{Enabled: true, Isolation: "group", Allow: []string{"/usr/bin/*", "/opt/**"}, Cgroup: "auto", Logs: guardian.LogConfig{MaxSize: 1 << 20, MaxFiles: 5}},
 	}
 	if diff := cmp.Diff(want, c.Node, cmpopts.IgnoreFields(node.Config{}, "Manifests", "Logger", "Version", "Exit")); diff != "" {
 		t.Error(diff)
@@ -189,6 +189,7 @@ func TestErrorsNameFileLineColumnAndRemedy(t *testing.T) {
 		{"tokens", "  insecure: false\nexec", "  tokens_file: tokens.yaml\nexec", `n1.yaml:21:16: read the tokens file: open /nowhere/tokens.yaml: no such file or directory`},
 		{"half of admin.tls", "  insecure: false\nexec", "  tls: {cert: a.pem}\nexec", `n1.yaml:21:8: admin.tls.key is missing: HTTPS needs cert and key`},
 		{"no admin cert", "  insecure: false\nexec", "  tls: {cert: a.pem, key: b.pem}\nexec", `n1.yaml:21:15: admin.tls.cert can't be read: open /nowhere/a.pem: no such file or directory`},
+		{"cgroup", "  isolation: group\n", "  isolation: group\n  cgroup: mine\n", `n1.yaml:25:11: exec.cgroup: "mine" is neither auto, nor off, nor the absolute path of a cgroup v2`},
 		{"log size", "max_size: 1MiB", "max_size: 1KiB", `n1.yaml:26:20: exec.logs.max_size: 1024 bytes is not between 64KiB and 1TiB`},
 		{"log size in words", "max_size: 1MiB", "max_size: large", `n1.yaml:26:20: "large" is not a size; write one like "64MiB" or "1GiB"`},
 		{"log files", "max_files: 5", "max_files: 1001", `n1.yaml:26:37: exec.logs.max_files: 1001 is not between 1 and 1000`},

@@ -64,11 +64,12 @@ type execBlock struct {
 	Isolation string   `yaml:"isolation" default:"group" doc:"group: a process group for each command; pid_namespace (root): the kernel kills all commands with their guardian"`
 	Allow     []string `yaml:"allow" doc:"globs on the resolved absolute path of a command, * within one element, ** across them; none: nothing may run"`
 	Logs      logsPart `yaml:"logs" doc:"what commands write to stdout and stderr: DATA_DIR/logs/SUP/CHILD.log"`
+	Cgroup    string   `yaml:"cgroup" default:"auto" doc:"where commands with limits get their cgroups: auto (the cgroup v2 that supnode runs in, where it is its own), off, or the directory of one; docs/exec.md"`
 }
 
 type logsPart struct {
 	MaxSize  size `yaml:"max_size" default:"10MiB" doc:"a log that has grown to this size is rotated"`
-	MaxFiles int  `yaml:"max_files" default:"3" doc:"how many rotated logs of a child are kept"`
+	MaxFiles int  `yaml:"max_files" default:"3" doc:"how many files of a child's log are kept, the one that is written among them"`
 }
 
 type logBlock struct {

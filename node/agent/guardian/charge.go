@@ -24,6 +24,7 @@ type charge struct {
 	handed   bool          // the guardian was told to start it
 	pid      int           // of its process once it runs
 	probePID int           // of a probe's that runs
+	cleared  *string       // its cgroup is gone: what is to be said of it
 	probed   []probed      // probes that have ended
 
 	// Of the runner's goroutine.
@@ -34,13 +35,16 @@ type charge struct {
 	slow    *time.Timer // runs out when init takes too long
 	late    *time.Timer // runs out when stopping takes too long
 	program Program
-	asks    spawn       // its liveness probe, if that is a command
-	vigil   *vigil      // nil = none is kept
-	ring    *time.Timer // calls for the vigil
-	probe   *probe      // the last one
-	hung    string      // what the vigil ended with: the detail of its exit
-	asked   bool        // that is sent
-	forced  string      // SIGKILL is sent: the detail of its exit
+	cgroup  *cgroup            // nil = it has no limits
+	status  syscall.WaitStatus // once it is clearing
+	fenced  bool               // likewise
+	asks    spawn              // its liveness probe, if that is a command
+	vigil   *vigil             // nil = none is kept
+	ring    *time.Timer        // calls for the vigil
+	probe   *probe             // the last one
+	hung    string             // what the vigil ended with: the detail of its exit
+	asked   bool               // that is sent
+	forced  string             // SIGKILL is sent: the detail of its exit
 }
 
 type phase uint8
@@ -50,6 +54,7 @@ const (
 	waiting                  // for a guardian
 	sent                     // to the guardian, which has not answered
 	runs
+	clearing // its processes are gone, its cgroup is being looked at
 	over
 )
 
@@ -76,14 +81,18 @@ func (c *charge) exited(status syscall.WaitStatus, fenced bool) agent.Ended {
 		forced = leaseOver
 	}
 	reason := reasonOf(status, c.asked, forced != "")
-	return c.ended(reason, detailOf(status, reason, forced))
+	detail := detailOf(status, reason, forced)
+	if c.cleared != nil && *c.cleared != "" && reason == sup.ExitError {
+		detail = *c.cleared + " (" + detail + ")"
+	}
+	return c.ended(reason, detail)
 }
 
 // heed does what was asked of a charge.
 func (r *Runner) heed(c *charge) {
 	r.mu.Lock()
 	c.touched = false
-	stop, stopIn, stopBy, kill, tooSlow := c.stop, c.stopIn, c.stopBy, c.kill, c.tooSlow
+	stop, stopIn, stopBy, kill, tooSlow, cleared := c.stop, c.stopIn, c.stopBy, c.kill, c.tooSlow, c.cleared
 	r.mu.Unlock()
 	if kill == "" && stop && stopIn == 0 {
 		kill = untimely(0)
@@ -97,6 +106,10 @@ func (r *Runner) heed(c *charge) {
 		} else if tooSlow {
 			within := time.Duration(c.spawn.InitTimeout)
 			r.finish(c, c.initFailed("was not started within "+within.String()+" (init_timeout): a disk or the guardian does not answer"))
+		}
+	case clearing:
+		if cleared != nil {
+			r.finish(c, c.exited(c.status, c.fenced))
 		}
 	case runs:
 		if stop || kill != "" {
@@ -139,6 +152,9 @@ func (r *Runner) finish(c *charge, e agent.Ended) {
 		}
 	}
 	r.endVigil(c)
+	if g := c.cgroup; g != nil && c.phase != clearing { // nothing runs in it, or all of it is dead
+		r.work.Go(func() { g.end(r.quit) })
+	}
 	if c.output != nil {
 		switch c.phase {
 		case preparation, waiting:

@@ -59,7 +59,11 @@ func (w *warden) spawn(s *spawn, fds []int) {
 		w.tell(report{Started: &started{ID: s.ID, Refused: true}})
 		return
 	}
-	if len(fds) != 1 { // the kernel drops descriptors that a process has no room for
+	need := 1
+	if s.InCgroup {
+		need = 2
+	}
+	if len(fds) != need { // the kernel drops descriptors that a process has no room for
 		w.tell(report{Started: &started{ID: s.ID, Errno: int(unix.EMFILE)}})
 		return
 	}
@@ -67,12 +71,16 @@ func (w *warden) spawn(s *spawn, fds []int) {
 		w.tell(report{Started: &started{ID: s.ID, Errno: int(unix.EAGAIN)}})
 		return
 	}
+	attributes := &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	if s.InCgroup { // from its first moment
+		attributes.UseCgroupFD, attributes.CgroupFD = true, fds[1]
+	}
 	start := uint64(now() / int64(tick))
 	pid, err := syscall.ForkExec(s.Path, s.Args, &syscall.ProcAttr{
 		Dir:   s.Dir,
 		Env:   s.Env,
 		Files: []uintptr{uintptr(0), uintptr(fds[0]), uintptr(fds[0])}, // the guardian's stdin is /dev/null
-		Sys:   &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL},
+		Sys:   attributes,
 	})
 	if err != nil {
 		errno := unix.EINVAL

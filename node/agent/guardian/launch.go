@@ -238,16 +238,18 @@ func (g *guardian) forget() {
 
 func (g *guardian) kill() { _ = unix.PidfdSendSignal(g.pidfd, unix.SIGKILL, nil, 0) }
 
-// send sends an order and the descriptor that goes with it, -1 for none. A guardian that cannot be told is killed: what
+// send sends an order and the descriptors that go with it, -1 for none. A guardian that cannot be told is killed: what
 // follows is its loss.
-func (g *guardian) send(o order, fd int) error {
+func (g *guardian) send(o order, given ...int) error {
 	message, memory, err := encodeOrder(o)
 	if err != nil {
 		return err
 	}
 	var fds []int
-	if fd >= 0 {
-		fds = append(fds, fd)
+	for _, fd := range given {
+		if fd >= 0 {
+			fds = append(fds, fd)
+		}
 	}
 	if memory >= 0 {
 		defer unix.Close(memory)

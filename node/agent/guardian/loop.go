@@ -42,6 +42,7 @@ type preparedCharge struct {
 	ready   spawn
 	program Program
 	asks    spawn
+	cgroup  *cgroup
 	output  *output
 	err     error
 }
@@ -152,6 +153,9 @@ func (r *Runner) prepare(c *charge) {
 		p := preparedCharge{charge: c}
 		if p.program, p.err = ParseProgram(c.spawn.Args); p.err == nil {
 			if p.ready, p.asks, p.err = p.program.order(r.config, c.spawn); p.err == nil {
+				p.cgroup, p.err = r.confine(p.program.Limits, c.spawn.Inc)
+			}
+			if p.err == nil {
 				log := r.logs.of(c.spawn.Key)
 				log.begin(c.spawn.Inc)
 				p.output, p.err = newOutput(log)
@@ -160,9 +164,7 @@ func (r *Runner) prepare(c *charge) {
 		select {
 		case r.loop.prepared <- p:
 		case <-r.quit:
-			if p.output != nil {
-				p.output.discard()
-			}
+			p.discard()
 		}
 	})
 }
@@ -171,14 +173,23 @@ func (r *Runner) onPrepared(p preparedCharge) {
 	c := p.charge
 	switch {
 	case c.phase != preparation: // it was stopped meanwhile
-		if p.output != nil {
-			p.output.discard()
-		}
+		p.discard()
 	case p.err != nil:
+		p.discard()
 		r.finish(c, c.initFailed(p.err.Error()))
 	default:
-		c.phase, c.ready, c.program, c.asks, c.output = waiting, p.ready, p.program, p.asks, p.output
+		c.phase, c.ready, c.program, c.asks, c.cgroup, c.output = waiting, p.ready, p.program, p.asks, p.cgroup, p.output
 		r.loop.queue = append(r.loop.queue, c)
+	}
+}
+
+// discard undoes what was prepared.
+func (p preparedCharge) discard() {
+	if p.output != nil {
+		p.output.discard()
+	}
+	if p.cgroup != nil {
+		p.cgroup.end(nil) // it is empty
 	}
 }
 
@@ -215,7 +226,7 @@ func (r *Runner) dispatch() {
 		r.mu.Lock()
 		c.handed = true
 		r.mu.Unlock()
-		if err := r.guardian.send(order{Spawn: &c.ready}, c.output.write); err != nil {
+		if err := r.guardian.send(order{Spawn: &c.ready}, c.output.write, c.cgroup.descriptor(&c.ready)); err != nil {
 			r.finish(c, c.initFailed(err.Error()))
 			continue
 		}
@@ -267,7 +278,7 @@ func (r *Runner) onReport(said report) {
 			r.mu.Lock()
 			fenced := c.spawn.Session != r.session || r.fenced != 0
 			r.mu.Unlock()
-			r.finish(c, c.exited(syscall.WaitStatus(said.Exit.Status), fenced))
+			r.clear(c, syscall.WaitStatus(said.Exit.Status), fenced)
 		}
 	case said.Lapsed != nil:
 		r.mu.Lock()
@@ -301,4 +312,19 @@ func (r *Runner) onStarted(s started) {
 		r.watchOver(c)
 		r.heed(c)
 	}
+}
+
+// clear ends a command of which the guardian knows nothing more; one in a cgroup when that is empty too.
+func (r *Runner) clear(c *charge, status syscall.WaitStatus, fenced bool) {
+	if c.cgroup == nil {
+		r.finish(c, c.exited(status, fenced))
+		return
+	}
+	r.endVigil(c)
+	delete(r.loop.numbers, c.number)
+	c.phase, c.status, c.fenced = clearing, status, fenced
+	r.work.Go(func() {
+		note := c.cgroup.end(r.quit)
+		r.touch(id{c.spawn.Key, c.spawn.Inc}, func(c *charge) { c.cleared = &note })
+	})
 }

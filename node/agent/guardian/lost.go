@@ -42,6 +42,7 @@ func (r *Runner) onDeath() {
 	}
 	r.work.Go(func() {
 		r.killOrphans()
+		r.cgroups.killAll(r.quit)
 		r.loop.swept <- struct{}{}
 	})
 }
@@ -155,6 +156,7 @@ func (r *Runner) leave() {
 	worked := make(chan struct{})
 	go func() {
 		r.work.Wait()
+		r.cgroups.close()
 		r.logs.work.Wait() // what fills them has ended
 		close(worked)
 	}()

@@ -173,7 +173,7 @@ func (r *Runner) runProbe(p *probe) {
 	p.number = r.loop.last
 	ask := p.charge.asks
 	ask.ID, ask.Of = p.number, p.charge.number
-	if err := r.guardian.send(order{Spawn: &ask}, p.output.write); err != nil {
+	if err := r.guardian.send(order{Spawn: &ask}, p.output.write, p.charge.cgroup.descriptor(&ask)); err != nil {
 		p.output.discard()
 		r.ended(p, err.Error())
 		return

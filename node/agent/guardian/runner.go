@@ -31,6 +31,7 @@ type Config struct {
 
 	Allow      Allow
 	Isolation  Isolation    // default Group
+	Cgroup     string       // where the cgroups of commands with limits are made: CgroupAuto (default), CgroupOff, or a directory
 	Executable string       // what to start as the guardian; default this program
 	Logger     hclog.Logger // default none
 }
@@ -67,11 +68,13 @@ type id struct {
 //
 // Its methods only note what is wanted and wake its goroutine, but for Lease and Fence, which set the shared timer at once.
 type Runner struct {
-	config Config
-	sink   func(agent.Event)
-	logs   *Logs
-	timer  int // shared with the guardian
-	alarm  *alarm
+	config  Config
+	sink    func(agent.Event)
+	logs    *Logs
+	cgroups *cgroups
+	confine func(*sup.Limits, sup.Incarnation) (*cgroup, error)
+	timer   int // shared with the guardian
+	alarm   *alarm
 
 	wake   chan struct{}
 	done   chan struct{} // the goroutine has ended
@@ -117,6 +120,7 @@ func Start(c Config, sink func(agent.Event)) (*Runner, error) {
 		unix.Close(timer)
 		return nil, err
 	}
+	groups := openCgroups(c.Cgroup, c.NodeID, c.Logger) // before the guardian, which is to be where this process is
 	g, err := launch(c, timer)
 	if err != nil {
 		unix.Close(timer)
@@ -127,6 +131,8 @@ func Start(c Config, sink func(agent.Event)) (*Runner, error) {
 		config:  c,
 		sink:    sink,
 		logs:    c.Logs,
+		cgroups: groups,
+		confine: groups.of,
 		timer:   timer,
 		alarm:   a,
 		wake:    make(chan struct{}, 1),

@@ -14,8 +14,8 @@ const (
 	maxMessage = 64 << 10
 	// maxOrder bounds an order in a memory file. The kernel's own limit on arguments and environment is lower.
 	maxOrder = 8 << 20
-	// maxFDs is how many descriptors one message may carry: output, memory file.
-	maxFDs = 2
+	// maxFDs is how many descriptors one message may carry: output, cgroup, memory file.
+	maxFDs = 3
 )
 
 // An order is what supnode tells the guardian. One message carries one order; any of its fields may be set together.
@@ -38,6 +38,8 @@ type spawn struct {
 	Dir     string      `cbor:"6,keyasint"`
 	// Of is the running command that this one is a probe of; it lives no longer, and its end comes first. 0 = it is none.
 	Of uint64 `cbor:"7,keyasint,omitempty"`
+	// InCgroup says that a second descriptor comes with the message: the directory of the cgroup to start it in.
+	InCgroup bool `cbor:"8,keyasint,omitempty"`
 }
 
 // signalling asks for a signal to a command's process group.
