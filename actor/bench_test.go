@@ -140,6 +140,88 @@ func BenchmarkChannelRoundTrip(b *testing.B) {
 	<-done
 }
 
+// BenchmarkRatios sets calls and casts against channels in turns, so that what else the machine does meets both, and reports
+// the best of each kind as a ratio (G9).
+func BenchmarkRatios(b *testing.B) {
+	const turns, each = 12, 20_000
+	s := benchSystem(b)
+	var refs []actor.Ref
+	for i := range 8 {
+		refs = append(refs, benchRef(b, s, i))
+	}
+	ctx, v := context.Background(), new(int)
+	cast := func(pairs int) {
+		var all sync.WaitGroup
+		for _, ref := range refs[:pairs] {
+			all.Go(func() {
+				for i := 0; i < each/pairs; {
+					if err := tick.Cast(ctx, ref, v); err == nil {
+						i++
+					} else {
+						runtime.Gosched()
+					}
+				}
+				settle.Call(ctx, ref, struct{}{})
+			})
+		}
+		all.Wait()
+	}
+	channel := func(pairs int) {
+		var all sync.WaitGroup
+		for range pairs {
+			ch := make(chan any, 1000)
+			all.Go(func() {
+				for range each / pairs {
+					ch <- v
+				}
+				close(ch)
+			})
+			all.Go(func() {
+				for range ch {
+				}
+			})
+		}
+		all.Wait()
+	}
+	kinds := []struct {
+		name      string
+		run, bare func()
+	}{
+		{"call/channel", func() {
+			for range each {
+				ping.Call(ctx, refs[0], 1)
+			}
+		}, func() {
+			ask, reply := make(chan int), make(chan int, 1)
+			go func() {
+				for n := range ask {
+					reply <- n
+				}
+			}()
+			for i := range each {
+				ask <- i
+				<-reply
+			}
+			close(ask)
+		}},
+		{"cast1/channel", func() { cast(1) }, func() { channel(1) }},
+		{"cast8/channel", func() { cast(8) }, func() { channel(8) }},
+	}
+	for b.Loop() {
+		for _, k := range kinds {
+			best := [2]time.Duration{time.Hour, time.Hour}
+			for range turns {
+				for i, f := range []func(){k.run, k.bare} {
+					began := time.Now()
+					f()
+					best[i] = min(best[i], time.Since(began))
+				}
+			}
+			b.ReportMetric(float64(best[0])/float64(best[1]), k.name)
+		}
+	}
+}
+
 func BenchmarkSpawn(b *testing.B) {
 	s := benchSystem(b)
 	ids := make([]actor.Key, b.N)

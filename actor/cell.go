@@ -29,14 +29,14 @@ type cell struct {
 	mailbox *Mailbox
 	ctx     Context
 	waiting atomic.Pointer[chain] // who waits for the handler that runs
+	serving atomic.Pointer[call]  // which a handler has begun; whoever takes it answers it
 	phase   atomic.Uint32         // a phase; written under mu
 
-	mu      sync.Mutex // guards what follows
-	busy    bool       // a goroutine works on it
-	grace   grace      // for a Terminate of its own accord; never changes
-	in      []envelope
-	serving *call // which a handler has begun
-	more    *more
+	mu    sync.Mutex // guards what follows
+	busy  bool       // a goroutine works on it
+	grace grace      // for a Terminate of its own accord; never changes
+	in    []envelope
+	more  *more
 }
 
 // envelope is a message in a mailbox.
@@ -183,19 +183,17 @@ func (c *cell) castFailed(e *envelope, err error) {
 // serve answers a call.
 func (c *cell) serve(e *envelope) {
 	k := e.call
-	c.mu.Lock()
-	if !c.is(running) {
-		c.mu.Unlock()
-		k.refuse(errUndelivered)
-		return
-	}
 	if !k.begin() {
-		c.mu.Unlock()
 		return // its caller has given up
 	}
 	callers := k.chain
-	c.serving = k
-	c.mu.Unlock() // from here on a kill may answer it, and k be another call
+	c.serving.Store(k) // from here on a kill may answer it, and k be another call
+	if !c.is(running) {
+		if k := c.serving.Swap(nil); k != nil {
+			k.answer(nil, errUndelivered) // no handler has seen it
+		}
+		return
+	}
 	if callers != nil {
 		c.waiting.Store(callers)
 	}
@@ -207,7 +205,7 @@ func (c *cell) serve(e *envelope) {
 	if callers != nil {
 		c.waiting.Store(nil)
 	}
-	if k := c.served(); k != nil {
+	if k := c.serving.Swap(nil); k != nil {
 		if open := c.slot.sys.o.Open; open != nil && !open() { // A2
 			reply, err, unhandled = nil, ErrOutcomeUnknown, true
 		}
@@ -216,19 +214,10 @@ func (c *cell) serve(e *envelope) {
 	}
 }
 
-// served is the call that a handler has worked on; nil when it is answered already.
-func (c *cell) served() *call {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	k := c.serving
-	c.serving = nil
-	return k
-}
-
 // panicked ends the incarnation because its code panicked, and tells the caller.
 func (c *cell) panicked(v any, typ string) {
 	value, stack := fmt.Sprint(v), stackOfPanic()
-	k := c.served()
+	k := c.serving.Swap(nil)
 	c.waiting.Store(nil)
 	c.leave(Error, fmt.Sprintf("panic at %s: %s\n%s", typ, value, stack))
 	if k != nil {
@@ -324,8 +313,7 @@ func (c *cell) kill(why string) {
 		return
 	}
 	c.end(killed, Killed, why, context.Canceled)
-	if k := c.serving; k != nil {
-		c.serving = nil
+	if k := c.serving.Swap(nil); k != nil {
 		k.answer(nil, ErrOutcomeUnknown)
 	}
 }

@@ -76,7 +76,7 @@ func (c *cell) callInit(b Behavior, args Args) (err error) {
 
 // exited is called when the goroutine ends because the behavior's code called runtime.Goexit: another one finishes.
 func (c *cell) exited() {
-	k := c.served()
+	k := c.serving.Swap(nil)
 	c.mu.Lock()
 	if phase(c.phase.Load()) < killed {
 		c.end(killed, Error, "its code called runtime.Goexit", context.Canceled)

@@ -104,7 +104,7 @@ func (s *System) ask(ctx context.Context, c *cell, deadline time.Time, ch *chain
 		if !deadline.IsZero() {
 			d = time.Until(deadline)
 		}
-		k.arm(d)
+		k.expireIn(d)
 	}
 	if done == nil {
 		<-k.answered
@@ -113,33 +113,16 @@ func (s *System) ask(ctx context.Context, c *cell, deadline time.Time, ch *chain
 		case <-k.answered:
 		case <-done:
 			if k.abandon() {
-				if timed {
-					k.timer.Stop()
-				}
 				return nil, ended(ctx.Err())
 			}
 			<-k.answered
 		}
 	}
 	v, err := k.reply, k.err
-	if !timed || k.timer.Stop() { // otherwise the timer still knows it
+	if err != ErrTimeout { // else its cell may still know it
 		s.calls.put(k)
 	}
 	return v, err
-}
-
-// arm has the call end by itself after d.
-func (k *call) arm(d time.Duration) {
-	if k.timer == nil {
-		k.timer = time.AfterFunc(d, func() {
-			if k.abandon() {
-				k.err = ErrTimeout
-				k.answered <- struct{}{}
-			}
-		})
-		return
-	}
-	k.timer.Reset(d)
 }
 
 // ended says why a caller's context ended a call.
