@@ -13,7 +13,7 @@ import (
 // implemented are the strategies that the FSM carries out.
 var implemented = []sup.Strategy{sup.OneForOne, sup.SimpleOneForOne, sup.OneForAll, sup.RestForOne}
 
-const autoShutdown = false
+const autoShutdown = true
 
 // TestModel plays random stories to the model and to the FSM. A difference prints the shortest story that shows it; put it
 // into testdata as NAME.story and it is played for ever. -rapid.checks=N plays more of them, -rapid.steps=N longer ones.

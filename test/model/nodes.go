@@ -96,8 +96,8 @@ func (c *Cluster) Drain(key string, name sup.NodeName, undo bool) Answer {
 	})
 }
 
-// Move stops a child that is to run elsewhere (S16). Nothing is ended that would not run again (S3); of supervisors whose
-// children start one after another only one moves at a time, when all is quiet (S10).
+// Move stops a child that is to run elsewhere (S16). Nothing is ended that would not run again (S3). Of supervisors whose
+// children start one after another only one moves at a time, when all is quiet (S10), or the one whose start is under way.
 func (c *Cluster) Move(k sup.Key, inc uint64) Answer {
 	ch := c.reported(k, inc)
 	if ch == nil || ch.State == Stopping || ch.temporary() && ch.Started {
@@ -107,11 +107,17 @@ func (c *Cluster) Move(k sup.Key, inc uint64) Answer {
 	switch {
 	case s.Op == stopping:
 		return stale
-	case s.inOrder() && s.Op != idle:
+	case s.inOrder() && s.goesDown():
+		return stale
+	case s.inOrder() && s.Op != idle && ch.State != Placed:
 		return stale
 	}
 	s.move(ch)
 	return ok
+}
+
+func (s *Sup) goesDown() bool {
+	return slices.ContainsFunc(s.Children, func(ch *Child) bool { return ch.halt })
 }
 
 func (s *Sup) move(ch *Child) {
