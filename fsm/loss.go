@@ -94,7 +94,9 @@ func (s *State) affected(m *member) []*Child {
 // restart (S22).
 func (s *State) lost(t *tree, slots []*Child, why string, failed bool) {
 	var first *Child // that was to go on and runs again
-	for _, c := range slots {
+	restarts := uint64(0)
+	for _, slot := range slots {
+		c := t.children.get(slot.Key.Child) // the loss of another one may have changed it: a stop answers who waits for it
 		node, phase := c.Node, c.Phase
 		c = s.free(t, c, sup.ExitNodeDown, why)
 		switch {
@@ -119,17 +121,21 @@ func (s *State) lost(t *tree, slots []*Child, why string, failed bool) {
 			s.again(t, c, node)
 		default:
 			c = s.again(t, c, node)
-			if _, alone := t.head.Spec.Strategy.Reach(c.Order); failed && (first == nil || alone) {
-				h := s.edit(t)
-				h.TotalRestarts++
-				h.NodeFailureRestarts++
+			if _, alone := t.head.Spec.Strategy.Reach(c.Order); first == nil || alone {
+				restarts++
 			}
 			if first == nil {
 				first = c
 			}
 		}
 	}
-	if first != nil && !t.head.stopping() {
-		s.restartGroup(t, first)
+	if first == nil || t.head.stopping() {
+		return // the end of a significant child among them stops the supervisor: nothing restarts (S38)
 	}
+	if failed {
+		h := s.edit(t)
+		h.TotalRestarts += restarts
+		h.NodeFailureRestarts += restarts
+	}
+	s.restartGroup(t, first)
 }

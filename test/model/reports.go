@@ -125,7 +125,10 @@ func (s *Sup) exited(ch *Child, reason sup.ExitReason, avoid sup.NodeName) {
 	case ch.halt: // it was to stop for the group anyway
 		s.halted(ch, "")
 	case ch.restartedAfter(reason):
-		s.fail([]*Child{ch}, crash, avoid)
+		if s.count() {
+			ch.again(avoid)
+			s.restarted([]*Child{ch}, crash)
+		}
 	case ch.temporary() || s.simple(): // S3, S34
 		s.remove(ch)
 		s.endedForGood(ch)
@@ -183,15 +186,16 @@ func (s *Sup) lost(children []*Child, node sup.NodeName, failure bool) {
 			s.remove(ch)
 			s.endedForGood(ch)
 		default:
+			ch.again(node)
 			failed = append(failed, ch)
 		}
 	}
-	if s.Op != stopping {
+	if s.Op != stopping { // the end of a significant one of them may have stopped it
 		cause := left
 		if failure {
 			cause = nodeLoss
 		}
-		s.fail(failed, cause, node)
+		s.restarted(failed, cause)
 	}
 }
 

@@ -133,21 +133,17 @@ const (
 	left                  // their node has left: no failure, a move (S16, S22)
 )
 
-// fail is one decision for children that are down and to run again (S7–S9, S11, S15, S23). failed is in start order; avoid is
-// the node that the choice excludes (S18, S25).
-func (s *Sup) fail(failed []*Child, why cause, avoid sup.NodeName) {
-	if len(failed) == 0 || why == crash && !s.count() {
+// restarted is one decision for children that are down and run again (S7–S9, S11, S23), in start order.
+func (s *Sup) restarted(children []*Child, why cause) {
+	if len(children) == 0 {
 		return
 	}
-	s.tally(len(failed), why)
-	for _, ch := range failed {
-		ch.again(avoid)
-	}
+	s.tally(len(children), why)
 	switch s.Spec.Strategy {
 	case sup.OneForAll: // S8
 		s.restartGroup(s.Children)
 	case sup.RestForOne: // S9
-		s.restartGroup(s.Children[slices.Index(s.Children, failed[0]):])
+		s.restartGroup(s.Children[slices.Index(s.Children, children[0]):])
 	}
 }
 
