@@ -166,6 +166,13 @@ func TestAHandleOnASupervisor(t *testing.T) {
 	if w1, err := pool.Child(ctx, "w1"); err != nil || w1.Node != "n3" { // local_first: the home
 		t.Errorf("%+v, %v", w1, err)
 	}
+	changes, err := pool.Apply(ctx, sup.Options{Selector: sup.Random, Children: []sup.ChildSpec{{ID: "w1", Behavior: "greeter"}, {ID: "w2", Behavior: "greeter"}}})
+	if err != nil || len(changes) != 2 || changes[0].Action != sup.ChangeSet || changes[1].Action != sup.ChangeStart || changes[1].Child != "w2" {
+		t.Errorf("%+v, %v", changes, err)
+	}
+	if _, err := pool.Apply(ctx, sup.Options{Name: "other"}); code(err) != sup.CodeInvalidSpec {
+		t.Errorf("%v", err)
+	}
 	if err := pool.Stop(ctx, sup.ReasonShutdown); err != nil {
 		t.Fatal(err)
 	}

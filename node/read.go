@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"github.com/supnode/supnode/fsm"
 	sup "github.com/supnode/supnode/supervisor"
@@ -19,6 +20,9 @@ const MaxPage = 1000
 // Read answers a query: linearizable by the leader (R1), or with Query.Stale from this node's own replica; a plain agent
 // has none and asks a server. Errors are *supervisor.Problem, or ctx's.
 func (n *Node) Read(ctx context.Context, q Query) (Answer, error) {
+	if !utf8.ValidString(string(q.Supervisor) + string(q.Child) + string(q.Node) + string(q.Status) + q.After) {
+		return Answer{}, sup.InvalidSpec([]sup.FieldError{{Location: "request", Message: "it has text that is not UTF-8"}})
+	}
 	if q.Stale && n.raft != nil {
 		return n.readReplica(ctx, q)
 	}

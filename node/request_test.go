@@ -49,6 +49,10 @@ func TestWhatIsNotValidNeverReachesTheLog(t *testing.T) {
 			},
 			"shutdown_timeout": func() error { return child(sup.ChildSpec{ID: "x", Behavior: "greeter", ShutdownTimeout: &negative}) },
 			"request":          func() error { return n.StopSupervisor(ctx, "pool", "because\xff") },
+			"request ": func() error {
+				_, err := sup.Find(ctx, n, "po\xffol")
+				return err
+			},
 			"args[0]": func() error {
 				_, err := n.StartChildArgs(ctx, "pool", []json.RawMessage{[]byte("nul")})
 				return err
@@ -58,7 +62,7 @@ func TestWhatIsNotValidNeverReachesTheLog(t *testing.T) {
 			},
 		} {
 			var invalid *sup.InvalidSpecError
-			if err := ask(); !errors.As(err, &invalid) || len(invalid.Errors) == 0 || invalid.Errors[0].Location != what {
+			if err := ask(); !errors.As(err, &invalid) || len(invalid.Errors) == 0 || invalid.Errors[0].Location != strings.TrimSpace(what) {
 				t.Errorf("%s, asked at %s: %v", what, at, err)
 			}
 		}

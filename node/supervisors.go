@@ -38,7 +38,7 @@ func MadeName(key string) sup.Name {
 	return sup.Name("supervisor-" + hex.EncodeToString(sum[:6]))
 }
 
-// ApplyManifest makes a supervisor as a manifest says, and answers what that changed; it creates one that is not there or has
+// ApplyManifest implements supervisor.Cluster: it makes a supervisor as a manifest says, and answers what that changed; it creates one that is not there or has
 // stopped, with this node as its home.
 func (n *Node) ApplyManifest(ctx context.Context, s sup.Spec) ([]sup.Change, error) {
 	o, err := n.Do(ctx, fsm.Command{ApplyManifest: &fsm.ApplyManifest{Spec: s, Home: n.cfg.Name}}, idempotencyKey(ctx))

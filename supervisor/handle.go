@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 
 	"github.com/supnode/supnode/actor/ref"
 )
@@ -19,6 +20,8 @@ type Options = Spec
 type Cluster interface {
 	// StartSupervisor returns when all initial children run (S12); a Spec without a name gets one.
 	StartSupervisor(ctx context.Context, s Spec) (Name, error)
+	// ApplyManifest returns when the supervisor is as the Spec says.
+	ApplyManifest(ctx context.Context, s Spec) ([]Change, error)
 	// StopSupervisor returns when it has stopped.
 	StopSupervisor(ctx context.Context, n Name, reason string) error
 	// StartChild and StartChildArgs return when the child's init has.
@@ -73,6 +76,18 @@ func Find(ctx context.Context, at Cluster, name Name) (*Handle, error) {
 		return nil, err
 	}
 	return &Handle{at, name}, nil
+}
+
+// Apply makes the supervisor as o says, and answers what that changed: it starts what is new, stops what is gone, restarts
+// what differs and leaves the rest alone. One that has stopped is started. o's name may be left out.
+func (h *Handle) Apply(ctx context.Context, o Options) ([]Change, error) {
+	if o.Name == "" {
+		o.Name = h.name
+	}
+	if o.Name != h.name {
+		return nil, InvalidSpec([]FieldError{{Location: "name", Message: fmt.Sprintf("this is the handle of supervisor %q, and %q is another one", h.name, o.Name)}})
+	}
+	return h.at.ApplyManifest(ctx, o)
 }
 
 // Name is the supervisor's name.
