@@ -1,6 +1,7 @@
 package guardian
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -175,26 +176,36 @@ func TestLimitsAsTheKernelTakesThem(t *testing.T) {
 func TestLimitsAreKept(t *testing.T) {
 	dir := aCgroup(t)
 	r := newRig(t, func(c *Config) { inCgroup(c, dir) })
+	used := filepath.Join(r.dir, "used")
 	for _, c := range []struct {
 		controller string
 		limits     sup.Limits
 		script     string
 		check      func(agent.Ended) bool
 	}{
-		{"memory", sup.Limits{Memory: 32 << 20}, `sleep 1000 & x=x; while :; do x=$x$x; done`, func(e agent.Ended) bool {
+		{"memory", sup.Limits{Memory: 32 << 20}, `sleep 1000 & tail /dev/zero; sleep 1000`, func(e agent.Ended) bool {
 			return e.Reason == sup.ExitError && strings.HasPrefix(e.Detail, "killed by the kernel: it used more memory than its limit of 32MiB (signal: killed")
 		}},
 		{"pids", sup.Limits{PIDs: 3}, `sleep 1 & sleep 1 & sleep 1 & sleep 1 & exit 3`, func(e agent.Ended) bool {
 			return e.Reason == sup.ExitError && strings.HasPrefix(e.Detail, "it was at its limit of 3 processes")
 		}},
-		{"cpu", sup.Limits{CPUs: 0.1}, `i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; times`, func(e agent.Ended) bool { return e.Reason == sup.ExitNormal }},
+		{"cpu", sup.Limits{CPUs: 0.1}, `end=$(($(date +%s)+3)); while [ $(date +%s) -lt $end ]; do :; done; times > $0`, func(e agent.Ended) bool {
+			text, err := os.ReadFile(used)
+			var seconds float64
+			for _, field := range strings.Fields(string(text)) { // of the shell and its children, user and system
+				d, failed := time.ParseDuration(field)
+				seconds, err = seconds+d.Seconds(), errors.Join(err, failed)
+			}
+			t.Logf("%.2f s of processor time in 2 s or more", seconds)
+			return e.Reason == sup.ExitNormal && err == nil && seconds > 0 && seconds < 1.5
+		}},
 	} {
 		t.Run(c.controller, func(t *testing.T) {
 			if !slices.Contains(r.cgroups.controllers, c.controller) {
 				t.Skipf("skipped: cgroup v2 has no controller %s on this machine", c.controller)
 			}
 			began := time.Now()
-			p := Program{Command: "/bin/sh", Args: []string{"-c", c.script}, Limits: &c.limits}
+			p := Program{Command: "/bin/sh", Args: []string{"-c", c.script, used}, Limits: &c.limits}
 			if e := r.waitEnd(r.start(p)); !c.check(e) {
 				t.Errorf("%+v after %v", e, time.Since(began))
 			}
