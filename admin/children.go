@@ -41,6 +41,7 @@ type childStart struct {
 	Backoff         *sup.Backoff      `json:"backoff,omitempty"`
 	Require         map[string]string `json:"require,omitempty"`
 	MaxPerNode      int               `json:"max_per_node,omitempty"`
+	Supervisor      *sup.Spec         `json:"supervisor,omitempty" doc:"In place of a behavior: a manifest without name. The child is a supervisor, SUP/ID."`
 }
 
 type startChild struct {
@@ -167,8 +168,14 @@ func (c childStart) command(of sup.Name) (*fsm.StartChild, sup.ChildInfo, error)
 	}
 	compactArgs(spec)
 	cmd.Spec = &spec
-	return cmd, sup.ChildInfo{Behavior: spec.Behavior, Args: spec.Args, Restart: spec.Restart, Selector: spec.Selector,
-		ShutdownTimeout: *spec.ShutdownTimeout, Significant: spec.Significant, Backoff: spec.Backoff, Require: spec.Require, MaxPerNode: spec.MaxPerNode}, nil
+	info := sup.ChildInfo{Behavior: spec.Behavior, Args: spec.Args, Restart: spec.Restart, Selector: spec.Selector,
+		ShutdownTimeout: sup.Infinity, Significant: spec.Significant, Backoff: spec.Backoff, Require: spec.Require, MaxPerNode: spec.MaxPerNode}
+	if spec.Supervisor != nil {
+		info.Type = sup.TypeSupervisor
+	} else {
+		info.ShutdownTimeout = *spec.ShutdownTimeout
+	}
+	return cmd, info, nil
 }
 
 // childAfter is the child as a request left it; known is what can be said when it is gone again, or is another incarnation
@@ -232,6 +239,12 @@ func childView(c sup.ChildInfo) sup.ChildInfo {
 // compactArgs takes the white space out of args: they are kept in the log as they are given.
 func compactArgs(specs ...sup.ChildSpec) {
 	for _, s := range specs {
+		if s.Supervisor != nil {
+			compactArgs(s.Supervisor.Children...)
+			if s.Supervisor.ChildTemplate != nil {
+				compactArgs(*s.Supervisor.ChildTemplate)
+			}
+		}
 		for i, arg := range s.Args {
 			s.Args[i] = compact(arg)
 		}

@@ -127,6 +127,7 @@ func (c *command) printChild(ans client.Answer) error {
 	}
 	return pairs(c.Out, [][2]string{
 		{"child", string(ch.Supervisor) + "/" + string(ch.ID)},
+		{"type", string(ch.Type)},
 		{"status", string(ch.Status)},
 		{"why", orElse(ch.PendingReason, hanging(ch))},
 		{"starts again", retry},

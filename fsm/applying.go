@@ -27,6 +27,9 @@ func (s *State) applyManifest(key string, c *ApplyManifest) Result {
 	if p := t.mayApply(&c.Spec); p != nil {
 		return refused(p)
 	}
+	if s.running+c.Spec.Supervisors()-1 > MaxSupervisors {
+		return refused(quota(c.Spec.Name, "", "supervisors", MaxSupervisors))
+	}
 	return s.enqueue(t, Queued{Key: key, ApplyManifest: c})
 }
 
@@ -41,7 +44,7 @@ func (t *tree) mayApply(spec *sup.Spec) *sup.Problem {
 	case h.Spec.Strategy != spec.Strategy:
 		return otherStrategy(h, spec.Strategy)
 	}
-	return uniqueIDs(spec)
+	return mayHave(h.Name, spec)
 }
 
 // Changes says what an ApplyManifest would do now, if nothing else were under way. Spec has its defaults filled in.
@@ -265,7 +268,13 @@ func (t *tree) replaced() (children []*Child) {
 // replace makes a child that is down run again with another spec, uncounted (S16).
 func (s *State) replace(t *tree, c *Child, spec *sup.ChildSpec) {
 	c = s.editChild(t, c)
+	if c.IsSupervisor() {
+		t.subs--
+	}
 	c.Spec, c.Crashes, c.Part = spec, 0, 0
+	if c.IsSupervisor() {
+		t.subs++
+	}
 	s.starts(t, s.again(t, c))
 }
 

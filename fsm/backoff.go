@@ -11,7 +11,7 @@ import (
 // would fail for crashes that the leader does not foresee.
 func (s *State) waits(t *tree, c *Child) {
 	b := c.Spec.Backoff
-	if b == nil {
+	if b == nil || c.IsSupervisor() {
 		return
 	}
 	c = s.editChild(t, c)

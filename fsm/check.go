@@ -20,8 +20,9 @@ import (
 //	C9 counts are those of the records
 //	C10 a drained node is not up; who is to move there is not there, and runs or moves; forgotten nodes are no members
 //	C11 where children start in order at most one is about to, none is left waiting for its turn, and requests wait meanwhile
-//	C13 a change of a manifest first waits for the child at its cursor, those after it that leave being down, then for inits
 //	C12 a group that goes down waits for the child at its cursor; those after it are down and due
+//	C13 a change of a manifest first waits for the child at its cursor, those after it that leave being down, then for inits
+//	C14 a supervisor that is a child does what its parent's record of it says
 func (s *State) Check() error {
 	waits := map[string]int{}
 	seats := 0
@@ -34,6 +35,11 @@ func (s *State) Check() error {
 			stopped++
 		} else {
 			running++
+		}
+		if k, isSub := t.head.Name.Parent(); isSub && t.head.Status != sup.StatusStopped {
+			if c := s.Child(k); c == nil || !c.IsSupervisor() {
+				return fmt.Errorf("C14: supervisor %q is nobody's child", t.head.Name)
+			}
 		}
 	}
 	if running != s.running || stopped != len(s.stopped) || stopped > MaxStopped {
@@ -75,10 +81,13 @@ func (s *State) checkTree(t *tree, waits map[string]int, seats *int) error {
 		if err := s.checkSlot(t, c); err != nil {
 			return err
 		}
+		if err := s.checkSub(t, c); err != nil {
+			return err
+		}
 		if c.Phase == Running {
 			active++
 		}
-		if c.Phase != Unplaced {
+		if c.Node != "" {
 			onNode[c.Node]++
 		}
 		if !c.Started() {
@@ -105,9 +114,12 @@ func (s *State) checkTree(t *tree, waits map[string]int, seats *int) error {
 			return fmt.Errorf("C9: supervisor %q has %d slots on %s; counted %d", h.Name, k, n, t.onNode[n])
 		}
 	}
-	held := 0
+	held := t.heldSubs()
 	for _, k := range onNode { // any order: it is a sum
 		held += k
+	}
+	if n := t.countSubs(); n != t.subs {
+		return fmt.Errorf("C9: supervisor %q has %d supervisors; counted %d", h.Name, n, t.subs)
 	}
 	if held != t.held || wants != t.wants || dues != t.dues {
 		return fmt.Errorf("C9: supervisor %q has %d slots held, %d wanting, %d due; counted %d, %d, %d", h.Name, held, wants, dues, t.held, t.wants, t.dues)
@@ -150,7 +162,9 @@ func (s *State) checkSlot(t *tree, c *Child) error {
 		return bad("it is to stop and was not told")
 	case c.Phase == Unplaced && c.Why != 0 && (!s.held || c.Wants):
 		return bad("a stop is owed without a hold")
-	case (c.Seat != 0) != (c.Wants || c.Phase != Unplaced) || c.Seat > s.ticket:
+	case c.IsSupervisor() && (c.Wants || c.Node != "" || !c.Inc.IsZero() || c.Seat != 0):
+		return bad("a supervisor has no node")
+	case !c.IsSupervisor() && (c.Seat != 0) != (c.Wants || c.Phase != Unplaced) || c.Seat > s.ticket:
 		return bad("its seat is wrong")
 	case c.Wants && stopping:
 		return bad("it wants to run while its supervisor stops")
@@ -171,7 +185,7 @@ func (s *State) checkSlot(t *tree, c *Child) error {
 	case len(c.Waiters) > 0 && c.Phase == Unplaced && !c.Wants && !c.Due && c.Why == 0 && c.Part != PartReplaced:
 		return bad("a request waits for a slot that does nothing")
 	}
-	if c.Phase == Unplaced {
+	if c.Phase == Unplaced || c.IsSupervisor() {
 		return nil
 	}
 	m := s.member(c.Node)
@@ -179,6 +193,51 @@ func (s *State) checkSlot(t *tree, c *Child) error {
 		return fmt.Errorf("C2: slot %s is held by %s in session %s, incarnation %s, at entry %d of generation %d", c.Key, c.Node, c.Session, c.Inc, s.index, s.gen)
 	}
 	return nil
+}
+
+// checkSub checks a child that is a supervisor against the record of that.
+func (s *State) checkSub(t *tree, c *Child) error {
+	if !c.IsSupervisor() {
+		return nil
+	}
+	status := sup.StatusStopped
+	sub := s.trees.get(c.Key.Supervisor.Sub(c.Key.Child))
+	if sub != nil {
+		status = sub.head.Status
+	}
+	fits := false
+	switch c.Phase {
+	case Unplaced:
+		fits = status == sup.StatusStopped
+	case Placed:
+		fits = status == sup.StatusStarting || status == sup.StatusStopping
+	case Running:
+		fits = status == sup.StatusRunning || status == sup.StatusStopping
+	case Stopping:
+		fits = status == sup.StatusStopping
+	}
+	if !fits {
+		return fmt.Errorf("C14: child %s is %s, and the supervisor is %s", c.Key, c.Phase, status)
+	}
+	return nil
+}
+
+func (t *tree) countSubs() (n int) {
+	for c := range t.children.all() {
+		if c.IsSupervisor() {
+			n++
+		}
+	}
+	return n
+}
+
+func (t *tree) heldSubs() (n int) {
+	for c := range t.children.all() {
+		if c.IsSupervisor() && c.Phase != Unplaced {
+			n++
+		}
+	}
+	return n
 }
 
 func (s *State) checkOp(t *tree, outstanding int, waits map[string]int) error {

@@ -82,6 +82,21 @@ func TestCheckSeesBrokenInvariants(t *testing.T) {
 			s.stopSlot(s.trees.get("group"), s.Child(g1), WhyGroup)
 			head(s, "group", func(h *Supervisor) { h.Op = &Op{Kind: OpGroup, Down: 1, Cursor: 1} })
 		}},
+		{"a supervisor that runs and its parent does not know", "C14", func(s *State) {
+			edited(s, key("tree", "db"), func(c *Child) { c.Phase = Placed })
+			s.trees.get("tree").active--
+		}},
+		{"a supervisor that stopped and its parent does not know", "C14", func(s *State) {
+			head(s, "tree/db", func(h *Supervisor) { h.Status, h.Op, h.Stopped = sup.StatusStopped, nil, 1 })
+		}},
+		{"a supervisor that is nobody's child", "C14", func(s *State) {
+			t := s.trees.get("tree")
+			t.children.drop("db")
+			t.subs, t.active = 0, 0
+			t.hold("", -1)
+		}},
+		{"a supervisor with a node", "C1", func(s *State) { edited(s, key("tree", "db"), func(c *Child) { c.Inc.Index = 3 }) }},
+		{"a wrong count of supervisors among the children", "C9", func(s *State) { s.trees.get("tree").subs++ }},
 		{"a wrong count of supervisors", "C9", func(s *State) { s.running++ }},
 	} {
 		w := newWorld(t)
@@ -96,6 +111,7 @@ func TestCheckSeesBrokenInvariants(t *testing.T) {
 		w.settle()
 		w.report(g2, ReportEnded, sup.ExitNormal, "")
 		w.ask(Command{StartSupervisor: &StartSupervisor{Spec: spec("slow", child("w1", sup.Permanent)), Home: "n2"}})
+		w.ask(Command{StartSupervisor: &StartSupervisor{Spec: spec("tree", sup.ChildSpec{ID: "db", Supervisor: &sup.Spec{}}), Home: "n1"}})
 		c.damage(w.s)
 		err := w.s.Check()
 		if err == nil || !strings.HasPrefix(err.Error(), c.invariant+":") {

@@ -58,6 +58,9 @@ type Child struct {
 	// Part is what a change of its supervisor's manifest does to it, while it does; 0 = nothing.
 	Part Part `cbor:"23,keyasint,omitempty"`
 
+	// Ran says of a supervisor that its start was complete once.
+	Ran bool `cbor:"24,keyasint,omitempty"`
+
 	rev   uint64 // the turn that made this copy; it may change the copy until it ends
 	noted uint64 // the turn that noted a change of it
 }
@@ -76,10 +79,17 @@ type Waiter struct {
 }
 
 // Started reports whether an init of the child has ever returned.
-func (c *Child) Started() bool { return c.LastNode != "" }
+func (c *Child) Started() bool { return c.LastNode != "" || c.Ran }
+
+// IsSupervisor reports whether the child is a supervisor of its own, Key.Supervisor/Key.Child. It holds a slot on no node: it
+// is Placed while its children start, Running when they do, and Stopping until its tree is gone.
+func (c *Child) IsSupervisor() bool { return c.Spec.Supervisor != nil }
 
 // ShutdownTimeout is how long the child may take to stop (S14).
 func (c *Child) ShutdownTimeout() sup.Duration {
+	if c.IsSupervisor() {
+		return sup.Infinity
+	}
 	if c.Spec.ShutdownTimeout == nil {
 		return sup.DefaultShutdownTimeout
 	}
@@ -122,6 +132,9 @@ func (c *Child) info(now, wall int64, selector sup.Selector) sup.ChildInfo {
 		Restart: c.Spec.Restart, Selector: &selector, ShutdownTimeout: c.ShutdownTimeout(), Significant: c.Spec.Significant,
 		Status: c.Status(now), Node: c.Node, RestartCount: c.RestartCount, Hanging: c.Hanging, Backoff: c.Spec.Backoff,
 		Require: c.Spec.Require, MaxPerNode: c.Spec.MaxPerNode,
+	}
+	if c.IsSupervisor() {
+		i.Type = sup.TypeSupervisor
 	}
 	if i.Args == nil {
 		i.Args = []json.RawMessage{}

@@ -69,7 +69,7 @@ func (s *State) released(c *Released) Result {
 	for _, t := range trees {
 		var owed []sup.ChildID
 		for child := range t.children.all() {
-			if child.Why != 0 && (!t.head.stopping() || t.head.simple()) {
+			if child.Why != 0 && child.Phase == Unplaced && (!t.head.stopping() || t.head.simple()) {
 				owed = append(owed, child.Key.Child)
 			}
 		}

@@ -47,7 +47,7 @@ func mustDec() cbor.DecMode {
 		IndefLength:       cbor.IndefLengthForbidden,
 		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField,
 		MaxArrayElements:  1 << 24,
-		MaxNestedLevels:   32,
+		MaxNestedLevels:   maxNested,
 	}.DecMode()
 	if err != nil {
 		panic(err)

@@ -105,7 +105,7 @@ func (d *dropped) life(children ...sup.ChildID) string {
 		}
 		fmt.Fprintf(&b, "%s %s attempt=%d reason=%s\n", e.Type, e.Child, e.Attempt, e.Reason)
 		if e.Type == sup.EventChildStarted || e.Type == sup.EventChildRestarted {
-			if e.Incarnation <= last[e.Child] {
+			if e.Incarnation != 0 && e.Incarnation <= last[e.Child] {
 				d.t.Fatalf("incarnation %d after %d", e.Incarnation, last[e.Child])
 			}
 			last[e.Child] = e.Incarnation
@@ -258,6 +258,29 @@ func (d *dropped) changingLife(strategy sup.Strategy) string {
 	d.asks("stop", Command{StopSupervisor: &StopSupervisor{Name: "pool"}})
 	d.settles("")
 	return d.life("w1", "w2", "w3", "w4", "w5", "w6", "x")
+}
+
+// TestLeaderDroppedAtEveryCommitOfATree plays a tree whose sub-supervisor exceeds its intensity, loses a node, is restarted by
+// hand and is stopped with its parent.
+func TestLeaderDroppedAtEveryCommitOfATree(t *testing.T) {
+	dropEverywhere(t, 29, func(d *dropped) string {
+		sp := spec("pool", childOf("w1@n1"), childOf("db{one_for_all,1/5s;d1@n1,d2@n2|least_loaded}"), childOf("w2@n1"))
+		sp.Strategy = sup.RestForOne
+		d1 := key("pool/db", "d1")
+		d.asks("start", Command{StartSupervisor: &StartSupervisor{Spec: sp.WithDefaults(), Home: "n1"}})
+		d.settles("")
+		d.reports(d1, ReportEnded, sup.ExitError)
+		d.settles("")
+		d.reports(d1, ReportEnded, sup.ExitError)
+		d.settles("")
+		d.loses("n2")
+		d.settles("")
+		d.asks("restart", Command{RestartChild: &RestartChild{Key: key("pool", "db")}})
+		d.settles("")
+		d.asks("stop", Command{StopSupervisor: &StopSupervisor{Name: "pool"}})
+		d.settles("")
+		return d.life("w1", "w2", "db", "d1", "d2")
+	})
 }
 
 // settles lets the nodes do what they are to do until a child's init is under way; empty: until nothing is outstanding.

@@ -43,7 +43,7 @@ func (s *State) editChild(t *tree, c *Child) *Child {
 	switch {
 	case e.Wants:
 		s.wanting.set(&e)
-	case e.Phase != Unplaced:
+	case e.Node != "":
 		s.member(e.Node).slots.set(&e)
 	}
 	return &e
@@ -69,7 +69,7 @@ func (s *State) noteNode(n sup.NodeName) {
 	s.turn.applied.Nodes = append(s.turn.applied.Nodes, n)
 }
 
-// wish makes an unplaced slot want a node.
+// wish makes an unplaced slot want a node; a supervisor needs none and starts.
 func (s *State) wish(t *tree, c *Child) *Child {
 	if c.Phase != Unplaced || c.Wants || c.Why != 0 {
 		panic("fsm: slot guard: only a free slot can want a node")
@@ -79,6 +79,10 @@ func (s *State) wish(t *tree, c *Child) *Child {
 	if c.Due {
 		c.Due = false
 		t.dues--
+	}
+	if c.IsSupervisor() {
+		s.raise(t, c)
+		return c
 	}
 	c.Wants, c.Seat = true, s.nextTicket()
 	t.wants++
@@ -141,7 +145,9 @@ func (s *State) free(t *tree, c *Child, reason sup.ExitReason, detail string) *C
 	}
 	c = s.editChild(t, c)
 	s.note(c)
-	s.member(c.Node).slots.drop(c.Seat)
+	if c.Node != "" {
+		s.member(c.Node).slots.drop(c.Seat)
+	}
 	t.hold(c.Node, -1)
 	if c.Phase == Running {
 		t.active--
@@ -173,6 +179,9 @@ func (s *State) stopSlot(t *tree, c *Child, why Why) {
 		s.note(c)
 	}
 	c.Phase, c.Why = Stopping, why
+	if c.IsSupervisor() {
+		s.fell(c)
+	}
 }
 
 // drop removes a child's record. Those who wait for it to be gone are answered; those who wait for it to run get p.
@@ -185,6 +194,9 @@ func (s *State) drop(t *tree, c *Child, p *sup.Problem) {
 	s.aim(c, "")
 	t.children.drop(c.Key.Child)
 	s.forgo(t, c)
+	if c.IsSupervisor() {
+		t.subs--
+	}
 	if s.turn.gone == nil {
 		s.turn.gone = map[sup.Key]bool{}
 	}

@@ -15,6 +15,7 @@ const (
 	MaxKey          = 255       // bytes of a request's key
 	MaxMoves        = 1_000     // children that one Rebalance may move
 	MaxLostAtStart  = 3         // placements that a first start may lose to nodes (S12)
+	maxNested       = 128       // levels of CBOR; a manifest takes three for each level of supervisors
 	defaultHistory  = 64 << 20  // bytes of events kept when the settings do not say
 	keyLife         = 24 * 3600e9
 	ownKeyLife      = 1800e9

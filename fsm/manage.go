@@ -67,6 +67,14 @@ func (s *State) startChild(t *tree, key string, c *StartChild) Result {
 	case t.children.len() >= MaxChildren:
 		return refused(quota(h.Name, c.Spec.ID, "children of a supervisor", MaxChildren))
 	}
+	if sub := c.Spec.Supervisor; sub != nil {
+		if s.running+sub.Supervisors() > MaxSupervisors {
+			return refused(quota(h.Name, c.Spec.ID, "supervisors", MaxSupervisors))
+		}
+		if p := maySub(h.Name, c.Spec); p != nil {
+			return refused(p)
+		}
+	}
 	s.await(t, s.addChild(t, *c.Spec), key, false)
 	return Result{Status: Pending}
 }

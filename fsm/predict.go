@@ -40,7 +40,7 @@ func (s *State) Prospects(c Command) []Prospect {
 	case c.RestartChild != nil:
 		t := s.trees.get(c.RestartChild.Key.Supervisor)
 		if child := s.Child(c.RestartChild.Key); child != nil && t.idle() && child.Phase == Unplaced && child.Why == 0 {
-			return []Prospect{t.prospect(child, "")}
+			return t.starts(child, "")
 		}
 	case c.Report != nil:
 		if child := s.Child(c.Report.Key); child != nil && child.Inc == c.Report.Inc && child.Phase != Unplaced {
@@ -60,16 +60,19 @@ func (s *State) Prospects(c Command) []Prospect {
 func (t *tree) idle() bool { return t != nil && t.head.Status == sup.StatusRunning && t.head.Op == nil }
 
 func (t *tree) prospectOfAdd(c *StartChild) []Prospect {
+	if c == nil {
+		return nil
+	}
 	if t.head.simple() && c.Spec == nil {
 		spec := t.head.next(c.Args)
 		p := t.prospect(&Child{Key: sup.Key{Supervisor: t.head.Name, Child: spec.ID}, Spec: &spec}, "")
 		p.Nth = t.head.NextOrder + 1
 		return []Prospect{p}
 	}
-	if c == nil || c.Spec == nil || t.children.get(c.Spec.ID) != nil {
+	if c.Spec == nil || t.children.get(c.Spec.ID) != nil {
 		return nil
 	}
-	return []Prospect{t.prospect(&Child{Key: sup.Key{Supervisor: t.head.Name, Child: c.Spec.ID}, Spec: c.Spec}, "")}
+	return t.starts(&Child{Key: sup.Key{Supervisor: t.head.Name, Child: c.Spec.ID}, Spec: c.Spec}, "")
 }
 
 // prospectOfTurn is that of a child whose turn comes; none when it has to wait then (S20).
@@ -77,7 +80,20 @@ func (t *tree) prospectOfTurn(c *Child, avoid sup.NodeName) []Prospect {
 	if c.NotBefore != 0 {
 		return nil
 	}
-	return []Prospect{t.prospect(c, avoid)}
+	return t.starts(c, avoid)
+}
+
+// starts are those of a child that starts: of a supervisor, those of its children.
+func (t *tree) starts(c *Child, avoid sup.NodeName) []Prospect {
+	if !c.IsSupervisor() {
+		return []Prospect{t.prospect(c, avoid)}
+	}
+	spec := *c.Spec.Supervisor
+	if spec.Selector == nil {
+		selector := t.head.selector()
+		spec.Selector = &selector
+	}
+	return prospectsOfTree(&Supervisor{Name: c.Key.Supervisor.Sub(c.Key.Child), Spec: &spec, Home: t.head.Home})
 }
 
 func (t *tree) prospect(c *Child, avoid sup.NodeName) Prospect {
@@ -101,19 +117,24 @@ func (s *State) prospectsOfStart(c *StartSupervisor) []Prospect {
 	if t := s.trees.get(c.Spec.Name); t != nil && t.head.Status != sup.StatusStopped {
 		return nil
 	}
-	t := &tree{head: &Supervisor{Name: c.Spec.Name, Spec: &c.Spec, Home: c.Home}}
-	first := len(c.Spec.Children)
-	if c.Spec.Strategy.InOrder() {
+	return prospectsOfTree(&Supervisor{Name: c.Spec.Name, Spec: &c.Spec, Home: c.Home})
+}
+
+// prospectsOfTree are those of a supervisor that starts, with all its children in its spec.
+func prospectsOfTree(h *Supervisor) []Prospect {
+	t := &tree{head: h}
+	first := len(h.Spec.Children)
+	if h.Spec.Strategy.InOrder() {
 		first = min(first, 1)
 	}
 	prospects := make([]Prospect, 0, first)
 	for i := range first {
-		spec := c.Spec.Children[i]
-		if spec.Selector == nil { // the state may have a stopped supervisor of this name, with another selector
+		spec := h.Spec.Children[i]
+		if spec.Selector == nil && spec.Supervisor == nil { // the state may have a stopped one of this name, with another selector
 			selector := t.head.selector()
 			spec.Selector = &selector
 		}
-		prospects = append(prospects, t.prospect(&Child{Key: sup.Key{Supervisor: c.Spec.Name, Child: spec.ID}, Spec: &spec}, ""))
+		prospects = append(prospects, t.starts(&Child{Key: sup.Key{Supervisor: h.Name, Child: spec.ID}, Spec: &spec}, "")...)
 	}
 	return prospects
 }
@@ -126,15 +147,10 @@ func (s *State) prospectOfReport(r *Report, c *Child) []Prospect {
 	case c.leaves() && r.Kind != ReportRunning:
 		return t.prospectsOfTakeOver(c)
 	case r.Kind == ReportRunning:
-		switch {
-		case c.Phase != Placed || t.busy() > 1:
+		if c.Phase != Placed {
 			return nil
-		case t.dues > 0:
-			return t.prospectOfTurn(t.nextDue(), "")
-		case len(t.head.Queue) > 0 && t.head.Spec.Strategy.InOrder():
-			return t.prospectOfAdd(t.head.Queue[0].StartChild)
 		}
-		return nil
+		return s.afterInit(t, c)
 	case r.Kind == ReportEnded && r.Reason == sup.ExitNodeDown:
 		return s.prospectsOfEnds(t, []*Child{c})
 	case c.Phase == Stopping || t.goesDown(c):
@@ -154,6 +170,25 @@ func (s *State) prospectOfReport(r *Report, c *Child) []Prospect {
 	}
 	e.again = true
 	return t.next([]end{e}, c.Order)
+}
+
+// afterInit are those whose turn comes when the init of a child returns, which may complete the start of its supervisor.
+func (s *State) afterInit(t *tree, c *Child) []Prospect {
+	h, inOrder := t.head, t.head.Spec.Strategy.InOrder()
+	switch {
+	case inOrder && t.busy() > 1:
+		return nil
+	case t.dues > 0:
+		return t.prospectOfTurn(t.nextDue(), "")
+	case h.starting() && (inOrder || !c.Started() && h.Op.Left == 1):
+		if p, sub := s.parent(h.Name); p != nil && sub.Phase == Placed {
+			return s.afterInit(p, sub)
+		}
+	}
+	if inOrder && len(h.Queue) > 0 {
+		return t.prospectOfAdd(h.Queue[0].StartChild)
+	}
+	return nil
 }
 
 func (s *State) prospectsOfLoss(n sup.NodeName, session sup.Session) []Prospect {
@@ -222,7 +257,7 @@ func (t *tree) next(ends []end, failed uint64) []Prospect {
 	if !t.head.Spec.Strategy.InOrder() {
 		for _, e := range ends {
 			if e.again {
-				prospects = append(prospects, t.prospect(e.child, e.avoid))
+				prospects = append(prospects, t.starts(e.child, e.avoid)...)
 			}
 		}
 		return prospects

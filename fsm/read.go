@@ -71,5 +71,5 @@ func (s *State) Counts(n sup.Name) sup.Counts {
 	if t == nil {
 		return sup.Counts{}
 	}
-	return sup.Counts{Specs: t.children.len(), Active: t.active, Workers: t.children.len()}
+	return sup.Counts{Specs: t.children.len(), Active: t.active, Supervisors: t.subs, Workers: t.children.len() - t.subs}
 }

@@ -2,6 +2,7 @@ package fsm
 
 import (
 	"fmt"
+	"strings"
 
 	sup "github.com/supnode/supnode/supervisor"
 )
@@ -167,6 +168,8 @@ func mayRun(spec *sup.Spec) *sup.Problem {
 	switch {
 	case spec.Name == "":
 		e = &sup.FieldError{Location: "name", Message: "a supervisor needs a name"}
+	case strings.Contains(string(spec.Name), "/"):
+		e = &sup.FieldError{Location: "name", Message: "the name of a sub-supervisor is made of its parent's; start it there, as a child"}
 	case !spec.Strategy.Valid():
 		e = &sup.FieldError{Location: "strategy", Message: fmt.Sprintf("%q is not a strategy", spec.Strategy)}
 	case spec.Strategy == sup.SimpleOneForOne && (spec.ChildTemplate == nil || len(spec.Children) > 0):

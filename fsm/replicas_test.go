@@ -78,6 +78,7 @@ func (c tally) assert(t *testing.T) {
 		"op starting", "op stopping", "op undoing a start", "queue", "held", "stop owed", "stopped", "slot Unplaced", "slot Placed", "slot Running",
 		"slot Stopping", "wants", "pending reason", "exited", "lost at start", "window", "request completed later", "migrated", "intensity exceeded",
 		"made from a template", "backoff", "auto shutdown",
+		"tree Placed", "tree Running", "tree Stopping", "tree restarted", "tree exceeded", "tree undone", "deep tree",
 		"op group", "group goes down", "group of a start goes down", "group comes up", "group waits for a node", "queue behind a group",
 		"terminated in a group", "moved in a group", "lost in a group", "never ran in a group",
 	} {
@@ -169,8 +170,8 @@ func (g *generator) step() Applied {
 
 // draws draws one command that fits the state, or now and then one that does not.
 func (g *generator) draws() Command {
-	held := g.slots(func(c *Child) bool { return c.Phase != Unplaced })
-	if group := g.slots(func(c *Child) bool { return c.Phase != Unplaced && g.inGroup(c) }); len(group) > 0 {
+	held := g.slots(func(c *Child) bool { return c.Node != "" })
+	if group := g.slots(func(c *Child) bool { return c.Node != "" && g.inGroup(c) }); len(group) > 0 {
 		c := pick(g, "in a group", group)
 		switch n := g.s.Node(c.Node); g.n("cut in", 20) {
 		case 2, 3, 4:
@@ -313,7 +314,7 @@ func (g *generator) asks() Command {
 			sp.Strategy, sp.ChildTemplate, sp.MaxChildren = sup.SimpleOneForOne, &template, g.n("max children", 6)
 		} else {
 			for i := range pick(g, "children", []int{4, 3, 5, 1, 2, 0}) {
-				sp.Children = append(sp.Children, g.child(sup.ChildID(fmt.Sprintf("w%d", i))))
+				sp.Children = append(sp.Children, g.childOrTree(sup.ChildID(fmt.Sprintf("w%d", i)), 1))
 			}
 		}
 		c.StartSupervisor = &StartSupervisor{Spec: sp.WithDefaults(), Home: pick(g, "home", nodeNames), Once: g.n("once", 10) == 0}
@@ -338,7 +339,7 @@ func (g *generator) asks() Command {
 			c.StartChild.Args = [][]byte{[]byte("2")}[:g.n("args", 2)]
 			break
 		}
-		cs := g.child(sup.ChildID(fmt.Sprintf("x%d", g.n("id", 30)))).WithDefaults()
+		cs := g.childOrTree(sup.ChildID(fmt.Sprintf("x%d", g.n("id", 30))), 1).WithDefaults()
 		c.StartChild.Spec = &cs
 	case k < 75:
 		c.TerminateChild = &TerminateChild{Key: pick(g, "child", children).Key}
@@ -414,6 +415,25 @@ func (g *generator) manifest(n sup.Name) *ApplyManifest {
 		next.Strategy = sup.OneForAll
 	}
 	return &ApplyManifest{Spec: next, Home: "n1"}
+}
+
+// childOrTree draws a child, now and then one that is a supervisor.
+func (g *generator) childOrTree(id sup.ChildID, depth int) sup.ChildSpec {
+	if depth > 3 || g.n("tree", 6) != 3 {
+		return g.child(id)
+	}
+	c := sup.ChildSpec{
+		ID: id, Restart: pick(g, "restart", []sup.Restart{sup.Permanent, sup.Transient, sup.Temporary}), Significant: g.n("significant", 3) == 1,
+		Supervisor: &sup.Spec{
+			Strategy:     pick(g, "strategy", []sup.Strategy{sup.OneForAll, sup.OneForOne, sup.RestForOne}),
+			AutoShutdown: pick(g, "auto", []sup.AutoShutdown{sup.NeverShutdown, sup.AnySignificant, sup.AllSignificant}),
+			Intensity:    &sup.Intensity{MaxRestarts: pick(g, "max", []int{1, 0, 2}), Within: 2e9},
+		},
+	}
+	for i := range pick(g, "children", []int{2, 1, 3, 0}) {
+		c.Supervisor.Children = append(c.Supervisor.Children, g.childOrTree(sup.ChildID(fmt.Sprintf("t%d", i)), depth+1))
+	}
+	return c
 }
 
 func (g *generator) child(id sup.ChildID) sup.ChildSpec {
@@ -495,6 +515,14 @@ func (g *generator) count(a Applied) {
 		for c := range t.children.all() {
 			g.seen["slot "+map[Phase]string{Unplaced: "Unplaced", Placed: "Placed", Running: "Running", Stopping: "Stopping"}[c.Phase]]++
 			saw("wants", c.Wants)
+			if c.IsSupervisor() {
+				g.seen["tree "+map[Phase]string{Unplaced: "Unplaced", Placed: "Placed", Running: "Running", Stopping: "Stopping"}[c.Phase]]++
+				sub := g.s.trees.get(c.Key.Supervisor.Sub(c.Key.Child))
+				saw("tree restarted", c.RestartCount > 0 && c.Phase == Running)
+				saw("tree exceeded", sub != nil && sub.head.Exceeded)
+				saw("tree undone", sub != nil && sub.head.stopping() && sub.head.Op.Remove)
+				saw("deep tree", c.Key.Supervisor.Depth() > 1)
+			}
 			saw("aimed", c.Toward != "")
 			saw("stop owed", c.Phase == Unplaced && c.Why != 0)
 			saw("pending reason", c.PendingReason != "")

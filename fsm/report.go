@@ -10,7 +10,7 @@ func (s *State) report(r *Report) Result {
 		return stale()
 	}
 	c := t.children.get(r.Key.Child)
-	if c == nil || c.Phase == Unplaced || c.Inc != r.Inc {
+	if c == nil || c.Phase == Unplaced || c.Inc.IsZero() || c.Inc != r.Inc {
 		return stale()
 	}
 	switch r.Kind {
@@ -56,6 +56,7 @@ func (s *State) runs(t *tree, c *Child) {
 			Incarnation: c.Inc.Token(),
 		})
 	}
+	c.Ran = c.IsSupervisor()
 	c.Phase, c.LastNode, c.Lost, c.Avoid, c.StartedAt = Running, c.Node, 0, nil, s.wall
 	if c.Spec.Backoff != nil {
 		c.Since = s.clock
@@ -113,9 +114,13 @@ func (s *State) initFailed(t *tree, c *Child, detail string) {
 		s.stoppedSlot(t, s.free(t, c, sup.ExitError, detail))
 		return
 	}
+	s.startFailed(t, c, initFailed(c.Key, c.Node, truncate(detail, MaxDetail)), detail)
+}
+
+// startFailed frees a slot whose start failed with p.
+func (s *State) startFailed(t *tree, c *Child, p *sup.Problem, detail string) {
 	node := c.Node
 	c = s.free(t, c, sup.ExitError, detail)
-	p := initFailed(c.Key, node, c.LastExit.Detail)
 	switch {
 	case t.head.stopping():
 		s.drop(t, c, nil)

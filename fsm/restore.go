@@ -107,6 +107,15 @@ func (b *builder) add(kind frameKind, body []byte) error {
 		if c.Toward != "" {
 			s.aimed++
 		}
+		if c.IsSupervisor() {
+			b.tree.subs++
+			if c.Phase != Unplaced {
+				b.tree.hold("", 1)
+			}
+			if c.Phase == Running {
+				b.tree.active++
+			}
+		}
 		if c.Due {
 			b.tree.dues++
 		}

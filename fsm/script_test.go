@@ -31,7 +31,8 @@ var update = flag.Bool("update", false, "write the traces of testdata/*.txt anew
 //	spawn SUP ARG…                    start_child of simple_one_for_one
 //	      strategy=S auto=any_significant
 //	add SUP CHILD                     start_child; CHILD is [*]ID[:RESTART][@NODE|@SELECTOR|@custom/NAME][!BEHAVIOR][~INITIAL/MAX/RESET][#ARG]
-//	                                  [^MAX_PER_NODE][?TAG/VALUE], significant with *
+//	                                  [^MAX_PER_NODE][?TAG/VALUE], significant with *; a supervisor is [*]ID[:RESTART]{[FLAG,…];CHILD,…} with a strategy,
+//	                                  an intensity like 1/5s, and any_significant or all_significant as flags
 //	terminate SUP/ID · restart SUP/ID · stop SUP [REASON]
 //	running SUP/ID · ended SUP/ID REASON [DETAIL] · initfailed SUP/ID DETAIL   reports; "inc=G.E" names another incarnation
 //	settle                            nodes do what they are to do, until nothing is outstanding
@@ -169,7 +170,7 @@ func (p *player) do(line string) {
 func options(words []string) (rest []string, opts map[string]string) {
 	opts = map[string]string{}
 	for _, w := range words {
-		if k, v, ok := strings.Cut(w, "="); ok {
+		if k, v, ok := strings.Cut(w, "="); ok && !strings.Contains(k, "{") {
 			opts[k] = v
 		} else {
 			rest = append(rest, w)
@@ -193,8 +194,8 @@ func (p *player) command(words []string) Command {
 		opts["key"], words = words[1], words[2:]
 	}
 	at := func() sup.Key {
-		n, id, _ := strings.Cut(words[1], "/")
-		return key(sup.Name(n), sup.ChildID(id))
+		k, _ := sup.Name(words[1]).Parent()
+		return k
 	}
 	switch words[0] {
 	case "register":
@@ -334,6 +335,11 @@ func selectorOf(text string) *sup.Selector {
 // is without jitter, its factor 2.
 func childOf(w string) sup.ChildSpec {
 	w, significant := strings.CutPrefix(w, "*")
+	if head, tree, ok := strings.Cut(w, "{"); ok {
+		id, restart, _ := strings.Cut(head, ":")
+		s := treeOf(strings.TrimSuffix(tree, "}"))
+		return sup.ChildSpec{ID: sup.ChildID(id), Restart: sup.Restart(restart), Significant: significant, Supervisor: &s}
+	}
 	w, require, _ := strings.Cut(w, "?")
 	w, most, _ := strings.Cut(w, "^")
 	w, arg, _ := strings.Cut(w, "#")
@@ -370,6 +376,44 @@ func childOf(w string) sup.ChildSpec {
 		c.Selector = selectorOf(where)
 	}
 	return c
+}
+
+// treeOf reads [FLAG,…];CHILD,….
+func treeOf(w string) (s sup.Spec) {
+	flags, children, _ := strings.Cut(w, ";")
+	for f := range strings.SplitSeq(flags, ",") {
+		switch m, d, intensity := strings.Cut(f, "/"); {
+		case f == "":
+		case sup.Strategy(f).Valid():
+			s.Strategy = sup.Strategy(f)
+		case sup.AutoShutdown(f).Valid():
+			s.AutoShutdown = sup.AutoShutdown(f)
+		case intensity:
+			n, err := strconv.Atoi(m)
+			within, err2 := time.ParseDuration(d)
+			if err != nil || err2 != nil {
+				panic(f)
+			}
+			s.Intensity = &sup.Intensity{MaxRestarts: n, Within: sup.Of(within)}
+		default:
+			panic(f)
+		}
+	}
+	depth, from := 0, 0
+	for i, r := range children + "," {
+		switch {
+		case r == '{':
+			depth++
+		case r == '}':
+			depth--
+		case r == ',' && depth == 0:
+			if i > from {
+				s.Children = append(s.Children, childOf(children[from:i]))
+			}
+			from = i + 1
+		}
+	}
+	return s
 }
 
 func pair(text string) (a, b uint64) {

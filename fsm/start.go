@@ -19,21 +19,23 @@ func (s *State) startSupervisor(key string, c *StartSupervisor) Result {
 	if t := s.trees.get(name); t != nil {
 		s.forget(t)
 	}
-	spec := c.Spec
+	s.raiseTree(c.Spec, &Supervisor{Name: name, Home: c.Home, Once: c.Once, Op: &Op{Starters: keys(key)}})
+	return Result{Status: Pending}
+}
+
+// raiseTree begins a supervisor's start.
+func (s *State) raiseTree(spec sup.Spec, h *Supervisor) {
+	children := spec.Children
 	spec.Children = nil
-	t := newTree(&Supervisor{
-		Name: name, Spec: &spec, Created: s.index, Home: c.Home, Status: sup.StatusStarting, Once: c.Once,
-		StartedAt: s.wall,
-		Op:        &Op{Kind: OpStarting, Left: len(c.Spec.Children), Starters: keys(key)},
-		rev:       s.turn.rev,
-	})
+	h.Spec, h.Created, h.Status, h.StartedAt, h.rev = &spec, s.index, sup.StatusStarting, s.wall, s.turn.rev
+	h.Op.Kind, h.Op.Left = OpStarting, len(children)
+	t := newTree(h)
 	s.trees.add(t)
 	s.running++
 	s.stir(t)
-	for _, child := range c.Spec.Children {
+	for _, child := range children {
 		s.addChild(t, child)
 	}
-	return Result{Status: Pending}
 }
 
 func (s *State) mayStart(spec *sup.Spec) *sup.Problem {
@@ -43,22 +45,26 @@ func (s *State) mayStart(spec *sup.Spec) *sup.Problem {
 	if t := s.trees.get(spec.Name); t != nil && t.head.Status != sup.StatusStopped {
 		return duplicateSupervisor(t.head)
 	}
-	if s.running >= MaxSupervisors {
+	if s.running+spec.Supervisors() > MaxSupervisors {
 		return quota(spec.Name, "", "supervisors", MaxSupervisors)
 	}
-	if len(spec.Children) > MaxChildren {
-		return quota(spec.Name, "", "children of a supervisor", MaxChildren)
-	}
-	return uniqueIDs(spec)
+	return mayHave(spec.Name, spec)
 }
 
-func uniqueIDs(spec *sup.Spec) *sup.Problem {
+// mayHave refuses children that a supervisor may not have, at any depth.
+func mayHave(n sup.Name, spec *sup.Spec) *sup.Problem {
+	if len(spec.Children) > MaxChildren {
+		return quota(n, "", "children of a supervisor", MaxChildren)
+	}
 	ids := make(map[sup.ChildID]bool, len(spec.Children))
 	for _, c := range spec.Children {
 		if ids[c.ID] {
-			return duplicateChild(spec.Name, c.ID)
+			return duplicateChild(n, c.ID)
 		}
 		ids[c.ID] = true
+		if p := maySub(n, &c); p != nil {
+			return p
+		}
 	}
 	return nil
 }
@@ -69,6 +75,9 @@ func (s *State) addChild(t *tree, spec sup.ChildSpec) *Child {
 	h.NextOrder++
 	c := &Child{Key: sup.Key{Supervisor: h.Name, Child: spec.ID}, Spec: &spec, Order: h.NextOrder, rev: s.turn.rev}
 	t.children.add(c)
+	if c.IsSupervisor() {
+		t.subs++
+	}
 	return s.due(t, c)
 }
 
@@ -84,6 +93,7 @@ func (s *State) started(t *tree) {
 	for _, key := range op.Starters {
 		s.complete(key, &Outcome{Supervisor: h.Name, Changes: op.Changes})
 	}
+	s.rose(t)
 }
 
 // oneLess says that one child less is outstanding in a start.

@@ -2,13 +2,17 @@ package fsm
 
 import sup "github.com/supnode/supnode/supervisor"
 
-// stopSupervisor stops a supervisor (S13). It cuts in on a start, which then fails.
+// stopSupervisor stops a supervisor (S13). It cuts in on a start, which then fails. To stop a sub-supervisor is to terminate
+// that child of its parent.
 func (s *State) stopSupervisor(key string, c *StopSupervisor) Result {
 	t := s.trees.get(c.Name)
 	if t == nil {
 		return refused(supervisorNotFound(c.Name))
 	}
 	h := t.head
+	if k, sub := c.Name.Parent(); sub && h.Status != sup.StatusStopped {
+		return s.terminateChild(key, &TerminateChild{Key: k})
+	}
 	switch h.Status {
 	case sup.StatusStopped:
 		return refused(supervisorStopped(h))
@@ -126,6 +130,7 @@ func (s *State) endStop(t *tree) {
 	for _, key := range op.Waiters {
 		s.complete(key, &Outcome{Supervisor: h.Name})
 	}
+	s.fallen(h, op)
 }
 
 // forget removes the record of a stopped supervisor.

@@ -93,6 +93,7 @@ type tree struct {
 	active   int                  // slots that are Running
 	wants    int                  // slots that want a node
 	dues     int                  // slots that are Due
+	subs     int                  // children that are supervisors
 	dueFrom  uint64               // none with a lower Order is Due
 	stirred  bool                 // it changed in this turn and is to advance
 }
@@ -105,9 +106,12 @@ func newTree(head *Supervisor) *tree {
 	}
 }
 
-// hold counts a slot as held by a node (by = 1) or no more (by = -1).
+// hold counts a slot as held by a node (by = 1) or no more (by = -1); a supervisor's is on none.
 func (t *tree) hold(n sup.NodeName, by int) {
 	t.held += by
+	if n == "" {
+		return
+	}
 	if t.onNode[n] += by; t.onNode[n] == 0 {
 		delete(t.onNode, n)
 	}

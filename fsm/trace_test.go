@@ -77,6 +77,10 @@ func slot(c *Child, now int64) string {
 	switch {
 	case c == nil:
 		return "removed"
+	case c.IsSupervisor() && c.Phase == Stopping:
+		return "stopping its tree: " + c.Why.String()
+	case c.IsSupervisor() && c.Phase != Unplaced:
+		return map[Phase]string{Placed: "starting its tree", Running: "running its tree"}[c.Phase]
 	case c.Wants:
 		text := "wants a node"
 		if c.NotBefore > now {

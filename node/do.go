@@ -311,24 +311,30 @@ func starting(s *fsm.State, cmd fsm.Command) *fsm.Child {
 	return nil
 }
 
-// awaited is the child whose stop cmd waits for, or nil.
+// awaited is the child whose stop cmd waits for, or nil; of a supervisor, what that waits for.
 func awaited(s *fsm.State, cmd fsm.Command) *fsm.Child {
+	var c *fsm.Child
 	switch {
 	case cmd.TerminateChild != nil:
-		return s.Child(cmd.TerminateChild.Key)
+		c = s.Child(cmd.TerminateChild.Key)
 	case cmd.RestartChild != nil:
-		return s.Child(cmd.RestartChild.Key)
-	case cmd.StopSupervisor != nil, cmd.ApplyManifest != nil:
-		name := sup.Name("")
-		if cmd.StopSupervisor != nil {
-			name = cmd.StopSupervisor.Name
-		} else {
-			name = cmd.ApplyManifest.Spec.Name
-		}
-		stopping, _ := s.Children(name, "", 1, func(c *sup.ChildInfo) bool { return c.Status == sup.StatusStopping })
-		for _, c := range stopping {
-			return s.Child(sup.Key{Supervisor: name, Child: c.ID})
-		}
+		c = s.Child(cmd.RestartChild.Key)
+	case cmd.StopSupervisor != nil:
+		c = stopping(s, cmd.StopSupervisor.Name)
+	case cmd.ApplyManifest != nil:
+		c = stopping(s, cmd.ApplyManifest.Spec.Name)
+	}
+	for c != nil && c.IsSupervisor() && c.Phase == fsm.Stopping {
+		c = stopping(s, c.Key.Supervisor.Sub(c.Key.Child))
+	}
+	return c
+}
+
+// stopping is the first child of a supervisor that stops, or nil.
+func stopping(s *fsm.State, n sup.Name) *fsm.Child {
+	first, _ := s.Children(n, "", 1, func(c *sup.ChildInfo) bool { return c.Status == sup.StatusStopping })
+	for _, c := range first {
+		return s.Child(sup.Key{Supervisor: n, Child: c.ID})
 	}
 	return nil
 }

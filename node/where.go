@@ -31,6 +31,9 @@ func place(s *fsm.State, k sup.Key) (Place, error) {
 	switch {
 	case c == nil:
 		return Place{}, s.NoChild(k)
+	case c.IsSupervisor():
+		return Place{}, &sup.Problem{Code: sup.CodeNotAnActor, Supervisor: k.Supervisor, Child: k.Child,
+			Detail: fmt.Sprintf("child %s is a supervisor, which takes no messages; its children may", k)}
 	case c.Spec.Behavior == execBehavior:
 		return Place{}, &sup.Problem{Code: sup.CodeNotAnActor, Supervisor: k.Supervisor, Child: k.Child,
 			Detail: fmt.Sprintf("child %s is a command (behavior %s), which takes no messages", k, execBehavior)}

@@ -20,6 +20,7 @@ var (
 		IndefLength:       cbor.IndefLengthForbidden,
 		TagsMd:            cbor.TagsForbidden,
 		MaxArrayElements:  maxElements,
+		MaxNestedLevels:   maxNested,
 		MaxMapPairs:       maxElements,
 	}
 	decoding = decMode(decodingOptions)
@@ -29,6 +30,9 @@ var (
 
 // maxElements bounds the arrays and maps of a frame; the frame's size bounds them further.
 const maxElements = 1 << 24
+
+// maxNested is the levels of a frame; manifests of supervision trees are the deepest.
+const maxNested = 128
 
 func decMode(o cbor.DecOptions) cbor.DecMode {
 	m, err := o.DecMode()

@@ -48,12 +48,12 @@ func (v *validator) constraints(at string, c ChildSpec) {
 	}
 }
 
-func (v *validator) spread(s Spec) {
+func (v *validator) spread(at string, s Spec) {
 	if s.Spread == "" {
 		return
 	}
 	if why := BadTag(s.Spread, ""); why != "" {
-		v.add("spread", "%s", why)
+		v.add(at+"spread", "%s", why)
 	}
 }
 

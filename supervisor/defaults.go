@@ -11,11 +11,16 @@ var DefaultIntensity = Intensity{MaxRestarts: 3, Within: 5e9}
 
 // WithDefaults is s with its defaults filled in. It shares nothing with s that it changes.
 func (s Spec) WithDefaults() Spec {
-	if s.Strategy == "" {
-		s.Strategy = OneForOne
-	}
 	if s.Selector == nil {
 		s.Selector = LocalFirst
+	}
+	return s.filled()
+}
+
+// filled is s with its defaults filled in, all but the selector: that of a sub-supervisor is its parent's.
+func (s Spec) filled() Spec {
+	if s.Strategy == "" {
+		s.Strategy = OneForOne
 	}
 	if s.Intensity == nil {
 		in := DefaultIntensity
@@ -41,10 +46,16 @@ func (s Spec) WithDefaults() Spec {
 	return s
 }
 
-// WithDefaults is c with its defaults filled in. A nil Selector stays: it means the supervisor's.
+// WithDefaults is c with its defaults filled in. A nil Selector stays: it means the supervisor's. A sub-supervisor has no
+// time-outs of its own: it stops when its children have.
 func (c ChildSpec) WithDefaults() ChildSpec {
 	if c.Restart == "" {
 		c.Restart = Permanent
+	}
+	if c.Supervisor != nil {
+		s := c.Supervisor.filled()
+		c.Supervisor = &s
+		return c
 	}
 	if c.ShutdownTimeout == nil {
 		d := DefaultShutdownTimeout

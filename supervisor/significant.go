@@ -1,6 +1,9 @@
 package supervisor
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Valid reports whether a is one of the three values.
 func (a AutoShutdown) Valid() bool {
@@ -14,29 +17,28 @@ func (a AutoShutdown) Stops(left bool) bool {
 }
 
 // Warnings say what of a manifest has no effect although it can be started (S39).
-func (s Spec) Warnings() []string {
-	if s.AutoShutdown != "" && s.AutoShutdown != NeverShutdown {
-		return nil
-	}
-	var ids []ChildID
+func (s Spec) Warnings() []string { return s.warnings("") }
+
+func (s Spec) warnings(at string) (warnings []string) {
+	const shown = 5
+	var ids []string
 	for _, c := range s.Children {
-		if c.Significant {
-			ids = append(ids, c.ID)
+		if c.Supervisor != nil {
+			warnings = append(warnings, c.Supervisor.warnings(at+string(c.ID)+"/")...)
+		}
+		if c.Significant && !s.AutoShutdown.Stops(false) {
+			ids = append(ids, fmt.Sprintf("%q", at+string(c.ID)))
 		}
 	}
 	if s.ChildTemplate != nil && s.ChildTemplate.Significant {
-		return []string{"child_template: significant has no effect: simple_one_for_one has no auto_shutdown"}
+		warnings = append(warnings, at+"child_template: significant has no effect: simple_one_for_one has no auto_shutdown")
 	}
-	if len(ids) == 0 {
-		return nil
+	if more := len(ids) - shown; more > 0 {
+		ids = append(ids[:shown], fmt.Sprintf("and %d more", more))
 	}
-	const shown = 5
-	text := fmt.Sprintf("%q", ids[0])
-	for _, id := range ids[1:min(len(ids), shown)] {
-		text += fmt.Sprintf(", %q", id)
+	if len(ids) > 0 {
+		text := strings.ReplaceAll(strings.Join(ids, ", "), ", and", " and")
+		warnings = append(warnings, "significant has no effect on "+text+": auto_shutdown is never; use any_significant or all_significant")
 	}
-	if len(ids) > shown {
-		text += fmt.Sprintf(" and %d more", len(ids)-shown)
-	}
-	return []string{"significant has no effect on " + text + ": auto_shutdown is never; use any_significant or all_significant"}
+	return warnings
 }

@@ -80,7 +80,7 @@ func (i *Intensity) UnmarshalJSON(b []byte) error {
 // WithDefaults fills them in.
 type ChildSpec struct {
 	ID              ChildID           `json:"id,omitempty" cbor:"1,keyasint,omitempty"`
-	Behavior        string            `json:"behavior" cbor:"2,keyasint,omitempty"`
+	Behavior        string            `json:"behavior,omitempty" cbor:"2,keyasint,omitempty"`
 	Args            []json.RawMessage `json:"args,omitempty" cbor:"3,keyasint,omitempty"`
 	Restart         Restart           `json:"restart,omitempty" cbor:"4,keyasint,omitempty"`
 	Selector        *Selector         `json:"selector,omitempty" cbor:"5,keyasint,omitempty"` // nil = the supervisor's
@@ -92,6 +92,8 @@ type ChildSpec struct {
 	// node may hold (S28). 0 = any number.
 	Require    map[string]string `json:"require,omitempty" cbor:"12,keyasint,omitempty"`
 	MaxPerNode int               `json:"max_per_node,omitempty" cbor:"13,keyasint,omitempty"`
+	// Supervisor, in place of a behavior, makes the child a supervisor: a manifest without name.
+	Supervisor *Spec `json:"supervisor,omitempty" cbor:"20,keyasint,omitempty"`
 }
 
 // Spec is a supervisor's manifest (api.md §4).

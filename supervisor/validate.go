@@ -17,47 +17,52 @@ const (
 // Validate says what is wrong with a manifest, place by place; nothing when it can be started. What this version does not
 // support is wrong too. Whether a behavior exists is not looked at: nodes know that. Empty fields mean their defaults.
 func (s Spec) Validate() []FieldError {
-	var v validator
+	v := validator{depth: 1}
 	if s.Name != "" && !s.Name.Valid() {
 		v.add("name", "%q is not a supervisor name; use 1 to %d letters, digits, _ or -", s.Name, MaxSupervisorName)
 	}
+	v.spec("", s)
+	return v.errors
+}
+
+// spec is all of a manifest but its name.
+func (v *validator) spec(at string, s Spec) {
 	switch s.Strategy {
 	case "", OneForOne, OneForAll, RestForOne:
-		v.static(s)
+		v.static(at, s)
 	case SimpleOneForOne:
-		v.simple(s)
+		v.simple(at, s)
 	default:
-		v.add("strategy", "%q is not a strategy; use one_for_one, one_for_all, rest_for_one or simple_one_for_one", s.Strategy)
+		v.add(at+"strategy", "%q is not a strategy; use one_for_one, one_for_all, rest_for_one or simple_one_for_one", s.Strategy)
 	}
-	v.selector("selector", s.Selector)
-	v.spread(s)
+	v.selector(at+"selector", s.Selector)
+	v.spread(at, s)
 	if in := s.Intensity; in != nil {
 		if in.MaxRestarts < 0 || in.MaxRestarts > MaxRestartsLimit {
-			v.add("restart_intensity.max_restarts", "%d is not between 0 and %d", in.MaxRestarts, MaxRestartsLimit)
+			v.add(at+"restart_intensity.max_restarts", "%d is not between 0 and %d", in.MaxRestarts, MaxRestartsLimit)
 		}
 		if in.Within < 0 {
-			v.add("restart_intensity.within", `%s is not a window; write a duration like "5s"`, in.Within)
+			v.add(at+"restart_intensity.within", `%s is not a window; write a duration like "5s"`, in.Within)
 		}
 	}
 	if s.AutoShutdown != "" && !s.AutoShutdown.Valid() {
-		v.add("auto_shutdown", "%q is not known; use never, any_significant or all_significant", s.AutoShutdown)
+		v.add(at+"auto_shutdown", "%q is not known; use never, any_significant or all_significant", s.AutoShutdown)
 	}
 	seen := make(map[ChildID]int, len(s.Children))
 	for i, c := range s.Children {
-		at := fmt.Sprintf("children[%d].", i)
-		v.child(at, c)
+		in := fmt.Sprintf("%schildren[%d].", at, i)
+		v.child(in, c)
 		if j, dup := seen[c.ID]; dup && c.ID != "" {
-			v.add(at+"id", "%q is the id of children[%d] already; ids are unique within a supervisor", c.ID, j)
+			v.add(in+"id", "%q is the id of children[%d] already; ids are unique within a supervisor", c.ID, j)
 			continue
 		}
 		seen[c.ID] = i
 	}
-	return v.errors
 }
 
 // Validate says what is wrong with a child spec, as Spec.Validate does.
 func (c ChildSpec) Validate() []FieldError {
-	var v validator
+	v := validator{depth: 1}
 	v.child("", c)
 	return v.errors
 }
@@ -74,7 +79,10 @@ func InvalidSpec(errors []FieldError) *Problem {
 	return &Problem{Code: CodeInvalidSpec, Detail: detail, Errors: errors}
 }
 
-type validator struct{ errors []FieldError }
+type validator struct {
+	errors []FieldError
+	depth  int // the level of supervisors that is looked at
+}
 
 func (v *validator) add(location, format string, args ...any) {
 	if len(v.errors) < maxFieldErrors {
@@ -83,30 +91,32 @@ func (v *validator) add(location, format string, args ...any) {
 }
 
 // static is for the strategies whose children are listed one by one.
-func (v *validator) static(s Spec) {
+func (v *validator) static(at string, s Spec) {
 	if s.ChildTemplate != nil {
-		v.add("child_template", "only simple_one_for_one has a child_template; list children instead")
+		v.add(at+"child_template", "only simple_one_for_one has a child_template; list children instead")
 	}
 	if s.MaxChildren != 0 {
-		v.add("max_children", "only simple_one_for_one has max_children")
+		v.add(at+"max_children", "only simple_one_for_one has max_children")
 	}
 }
 
 // simple is for simple_one_for_one, whose children are all made from a template (S34).
-func (v *validator) simple(s Spec) {
+func (v *validator) simple(at string, s Spec) {
 	if len(s.Children) > 0 {
-		v.add("children", "simple_one_for_one starts without children; start them from its child_template, one call each")
+		v.add(at+"children", "simple_one_for_one starts without children; start them from its child_template, one call each")
 	}
 	if s.MaxChildren < 0 || s.MaxChildren > MaxChildrenLimit {
-		v.add("max_children", "%d is not between 1 and %d", s.MaxChildren, MaxChildrenLimit)
+		v.add(at+"max_children", "%d is not between 1 and %d", s.MaxChildren, MaxChildrenLimit)
 	}
 	if s.AutoShutdown == AnySignificant || s.AutoShutdown == AllSignificant {
-		v.add("auto_shutdown", "simple_one_for_one has no auto_shutdown: its children come and go; use never")
+		v.add(at+"auto_shutdown", "simple_one_for_one has no auto_shutdown: its children come and go; use never")
 	}
-	const at = "child_template"
+	at += "child_template"
 	switch t := s.ChildTemplate; {
 	case t == nil:
 		v.add(at, "simple_one_for_one needs a child_template: a child spec without id, from which its children are made")
+	case t.Supervisor != nil:
+		v.add(at+".supervisor", "children made from a template have a behavior; list sub-supervisors under another strategy")
 	case t.ID != "":
 		v.add(at+".id", "a template has no id: the children made from it are child_1, child_2, …")
 	default:
@@ -123,6 +133,10 @@ func (v *validator) child(at string, c ChildSpec) {
 		v.add(at+"id", "a child needs an id")
 	case !c.ID.Valid():
 		v.add(at+"id", "%q is not a child id; use 1 to %d letters, digits, _, - or ., not beginning with a dot", c.ID, MaxChildID)
+	}
+	if c.Supervisor != nil {
+		v.sub(at, c)
+		return
 	}
 	v.kept(at, c)
 	v.args(at, c)

@@ -54,6 +54,7 @@ type Exit struct {
 type ChildInfo struct {
 	ID              ChildID           `json:"id"`
 	Supervisor      Name              `json:"supervisor"`
+	Type            ChildType         `json:"type,omitempty"` // empty: a worker
 	Behavior        string            `json:"behavior"`
 	Args            []json.RawMessage `json:"args"`
 	Restart         Restart           `json:"restart"`
@@ -73,6 +74,12 @@ type ChildInfo struct {
 	Require         map[string]string `json:"require,omitempty"`
 	MaxPerNode      int               `json:"max_per_node,omitempty"`
 }
+
+// ChildType says what a child is that is not a worker.
+type ChildType string
+
+// TypeSupervisor is the type of a child that is a supervisor, SUP/ID.
+const TypeSupervisor ChildType = "supervisor"
 
 // Counts is what count_children answers (S35).
 type Counts struct {

@@ -58,17 +58,24 @@ func (w *Writer) Write(e sup.Event) error {
 // About says what an event concerns, after its type.
 func About(e sup.Event) string {
 	child := string(e.Supervisor) + "/" + string(e.Child)
+	run := fmt.Sprintf("%s on %s, incarnation %d", child, e.Node, e.Incarnation)
+	if e.Node == "" { // a supervisor
+		run = child
+	}
 	switch e.Type {
 	case sup.EventSupervisorStarted:
 		return string(e.Supervisor)
 	case sup.EventSupervisorStopped:
 		return fmt.Sprintf("%s: %s", e.Supervisor, e.Reason)
 	case sup.EventChildStarted:
-		return fmt.Sprintf("%s on %s, incarnation %d", child, e.Node, e.Incarnation)
+		return run
 	case sup.EventChildStopped:
+		if e.Node == "" {
+			return fmt.Sprintf("%s: %s", child, e.Reason)
+		}
 		return fmt.Sprintf("%s on %s: %s", child, e.Node, e.Reason)
 	case sup.EventChildRestarted:
-		return fmt.Sprintf("%s on %s, incarnation %d, restart %d", child, e.Node, e.Incarnation, e.Attempt)
+		return fmt.Sprintf("%s, restart %d", run, e.Attempt)
 	case sup.EventChildMigrated:
 		return fmt.Sprintf("%s from %s to %s, incarnation %d", child, e.FromNode, e.ToNode, e.Incarnation)
 	case sup.EventNodeFailureDetected:

@@ -205,6 +205,12 @@ func manifestSize(s *sup.Spec) int {
 
 func specSize(c *sup.ChildSpec) int {
 	n := 64 + len(c.ID) + len(c.Behavior)
+	if c.Supervisor != nil {
+		n += 64
+		for i := range c.Supervisor.Children {
+			n += specSize(&c.Supervisor.Children[i])
+		}
+	}
 	for _, a := range c.Args {
 		n += len(a) + 8
 	}
