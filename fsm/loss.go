@@ -115,10 +115,12 @@ func (s *State) lost(t *tree, slots []*Child, why string, failed bool) {
 				continue
 			}
 			s.again(t, c, node)
-		case c.Spec.Restart.OnNodeLoss() == sup.Remove:
-			s.end(t, c, childEnded(c))
+		case t.goesDown(c) && c.Spec.Restart.OnGroupRestart() == sup.Remove:
+			s.remove(t, c, childEnded(c)) // no end that S38 counts
 		case t.goesDown(c):
 			s.again(t, c, node)
+		case c.Spec.Restart.OnNodeLoss() == sup.Remove:
+			s.end(t, c, childEnded(c))
 		default:
 			c = s.again(t, c, node)
 			if _, alone := t.head.Spec.Strategy.Reach(c.Order); first == nil || alone {

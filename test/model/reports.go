@@ -173,15 +173,16 @@ func (s *Sup) lost(children []*Child, node sup.NodeName, failure bool) {
 			s.stopped(ch, followed)
 		case s.Op == stopping:
 			s.remove(ch)
-		case ch.halt:
-			s.halted(ch, node)
 		case !ch.Started: // S12: not the child's failure, at most 3 times
+			ch.halt = false
 			if ch.Lost++; ch.Lost > 3 {
 				s.neverStarted(ch)
 				continue
 			}
 			ch.again(node)
 			s.work()
+		case ch.halt:
+			s.halted(ch, node)
 		case ch.temporary(): // S24
 			s.remove(ch)
 			s.endedForGood(ch)
