@@ -46,7 +46,7 @@ func (p *calls) get(deadline time.Time, ch *chain) *call {
 	if k == nil {
 		k = &call{answered: make(chan struct{}, 1)}
 	}
-	k.state.Store((k.state.Load()>>stateBits+1)<<stateBits | queued)
+	k.state.Store((k.state.Load()>>stateBits + 1) << stateBits) // queued
 	k.deadline, k.chain = deadline, ch
 	return k
 }

@@ -60,7 +60,7 @@ type Courier struct {
 	tasks  sync.WaitGroup
 	served chan struct{} // a token for each call of another node that is under way
 
-	sent, received, lost, calls atomic.Uint64
+	sent, received, lost atomic.Uint64
 
 	mu     sync.Mutex // guards what follows
 	closed bool
