@@ -19,6 +19,10 @@
 //     (env -i in front of a daemon) may be anybody's: it dies with whichever command ends next, not only with its own.
 //   - It needs Linux 5.11 (close_range, pidfd) and a /proc.
 //
+// Beside them: a liveness probe of a command is a second program under the guardian, bound to the first: it ends with it, and the
+// first one's end is not told before the probe's. Limits are kept by a cgroup v2 of each incarnation's own ([Config].Cgroup). [Logs] keep
+// and read output; they have no part in what a command does.
+//
 // This package knows nothing of Raft, leaders and slots; it knows sessions and incarnations as names.
 //
 //	func main() {
