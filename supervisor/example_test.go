@@ -1,12 +1,38 @@
 package supervisor_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	sup "github.com/supnode/supnode/supervisor"
 )
+
+// A program holds a supervisor through its node; the examples of package supnode run.
+func ExampleStart() {
+	work := func(ctx context.Context, n sup.Cluster) error { // n is a *node.Node
+		pool, err := sup.Start(ctx, n, sup.Options{
+			Name: "pool", Strategy: sup.OneForOne, Selector: sup.RoundRobin,
+			Intensity: &sup.Intensity{MaxRestarts: 10, Within: sup.Of(time.Minute)},
+			Children:  []sup.ChildSpec{{ID: "w1", Behavior: "pool-worker", Args: sup.Args(map[string]int{"size": 10})}},
+		})
+		var failed *sup.InitFailedError
+		if errors.As(err, &failed) {
+			return fmt.Errorf("%s does not start on %s: %s", failed.Child, failed.Node, failed.Reason)
+		} else if err != nil {
+			return err
+		}
+		ref, err := pool.StartChild(ctx, sup.ChildSpec{ID: "w2", Behavior: "pool-worker"})
+		if err != nil {
+			return err
+		}
+		fmt.Println(ref) // Process.Call(ctx, ref, task), with a message of package actor
+		return pool.Stop(ctx, sup.ReasonShutdown)
+	}
+	_ = work
+}
 
 func ExampleSpec_Validate() {
 	var spec sup.Spec
