@@ -25,7 +25,7 @@ func table(w io.Writer, rows [][]string) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
 		for i, cell := range row {
-			if cell == "" {
+			if row[i] = oneLine(cell); cell == "" {
 				row[i] = "-"
 			}
 		}
@@ -34,12 +34,20 @@ func table(w io.Writer, rows [][]string) error {
 	return t.Flush()
 }
 
-// pairs prints names and values below each other, leaving out what is empty.
+// oneLine is the first line of a text that may have several, like the stack of a panic.
+func oneLine(text string) string {
+	if first, _, more := strings.Cut(text, "\n"); more {
+		return first + " …"
+	}
+	return text
+}
+
+// pairs prints names and values below each other, leaving out what is empty. Further lines of a value stand below its first.
 func pairs(w io.Writer, rows [][2]string) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
 		if row[1] != "" {
-			fmt.Fprintf(t, "%s\t%s\n", row[0], row[1])
+			fmt.Fprintf(t, "%s\t%s\n", row[0], strings.ReplaceAll(row[1], "\n", "\n\t"))
 		}
 	}
 	return t.Flush()
