@@ -84,7 +84,7 @@ func TestAPlanComesToAnEnd(t *testing.T) {
 	if t.Failed() {
 		return
 	}
-	if moved < 50 || homeward < 5 {
+	if moved < 20 || homeward < 2 { // far below what a hundred draws have: it counts that the plans are not empty
 		t.Errorf("%d moves, %d of them home", moved, homeward)
 	}
 }
