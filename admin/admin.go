@@ -61,6 +61,7 @@ func newAPI(n Node, o Options) (*api, *gate, error) {
 	a := &api{node: n, huma: humago.New(mux, config), log: o.Logger, followers: newFollowers(), routes: map[string]route{}}
 	a.statusRoutes()
 	a.nodeRoutes()
+	a.raftRoutes()
 	a.supervisorRoutes()
 	a.applyRoutes()
 	a.childRoutes()

@@ -277,6 +277,14 @@ func (m *memory) CastChild(ctx context.Context, k sup.Key, in actor.Incoming) er
 	return err
 }
 
+func (m *memory) TransferLeadership(_ context.Context, to sup.NodeName) (sup.NodeName, error) {
+	switch to {
+	case "", "n1":
+		return "n1", m.refuse
+	}
+	return "", &sup.Problem{Code: sup.CodeNodeNotFound, Node: to, Detail: "there is no such server"}
+}
+
 func (m *memory) Status() node.Status {
 	return node.Status{Node: "n1", Role: "leader", Leader: m.leader, Term: 2, CommitIndex: 7, AppliedIndex: 7, Version: "test",
 		Servers: []node.Server{{Name: "n1", Addr: "127.0.0.1:7101"}}}

@@ -23,6 +23,8 @@ type Node interface {
 	CallChild(ctx context.Context, k sup.Key, in actor.Incoming, timeout time.Duration) (json.RawMessage, error)
 	CastChild(ctx context.Context, k sup.Key, in actor.Incoming) error
 	Logs(ctx context.Context, q node.LogQuery) (node.LogReader, error)
+	// TransferLeadership hands the leadership over, to any server when none is named, and returns who leads then.
+	TransferLeadership(ctx context.Context, to sup.NodeName) (sup.NodeName, error)
 	Status() node.Status
 	Ready() node.Ready
 	// Metrics are the node's own; this package adds those of its requests.

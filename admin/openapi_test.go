@@ -52,10 +52,14 @@ func TestTheAPIDescribesItself(t *testing.T) {
 		"GET /v1/supervisors/{sup}/count",
 		"POST /v1/nodes/{node}/drain",
 		"POST /v1/nodes/{node}/undrain",
+		"POST /v1/raft/transfer-leadership",
 		"POST /v1/rebalance",
 		"POST /v1/supervisors",
 		"POST /v1/supervisors/{sup}/children",
+		"POST /v1/supervisors/{sup}/children/{child}/call",
+		"POST /v1/supervisors/{sup}/children/{child}/cast",
 		"POST /v1/supervisors/{sup}/children/{child}/restart",
+		"PUT /v1/supervisors/{sup}",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -265,7 +265,7 @@ func TestATakenAdminAddressIsToldAndNothingIsLeft(t *testing.T) {
 	}
 	defer l.Close()
 	s := newServer(t, l.Addr().String(), fmt.Sprintf("[{name: n1, addr: %q}]", freeAddr(t)), "")
-	if got := s.status(); got != 1 || !strings.Contains(s.log.String(), "listen on the admin address: listen tcp "+l.Addr().String()+": bind: address already in use") {
+	if got := s.status(); got != 1 || !strings.Contains(s.log.String(), "admin.listen "+l.Addr().String()+" is in use by another process: stop it, or choose another port") {
 		t.Errorf("status %d\n%s", got, s.log)
 	}
 	if _, err := os.Stat(filepath.Join(s.dir, "data")); !os.IsNotExist(err) {

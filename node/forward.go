@@ -44,6 +44,7 @@ type whoReply struct {
 
 // serve registers what other nodes may ask of this one.
 func (n *Node) serve() {
+	n.serveTransfer()
 	n.port.Handle(methodDo, func(ctx context.Context, _ sup.NodeName, body []byte) (any, error) {
 		var ask doRequest
 		if err := rpc.Decode(body, &ask); err != nil {

@@ -77,6 +77,7 @@ type tree struct {
 	size uint64 // of the file, in bytes
 	page uint64 // size of a page, in bytes
 	high uint64 // pages there are
+	tx   uint64 // the transaction of the newest meta
 	seen map[uint64]bool
 }
 
@@ -105,7 +106,6 @@ func (t *tree) read(at, size uint64) ([]byte, error) {
 
 // meta reads the newer of the two metas that are whole.
 func (t *tree) meta() (root, free uint64, err error) {
-	var newest uint64
 	found := false
 	try := func(at uint64) {
 		m, err := t.read(at+pageHeader, metaSize)
@@ -117,8 +117,8 @@ func (t *tree) meta() (root, free uint64, err error) {
 		if native.Uint32(m) != boltMagic || sum.Sum64() != native.Uint64(m[metaSize-8:]) {
 			return
 		}
-		if tx := native.Uint64(m[48:]); !found || tx > newest {
-			found, newest = true, tx
+		if tx := native.Uint64(m[48:]); !found || tx > t.tx {
+			found, t.tx = true, tx
 			t.page, root, free, t.high = uint64(native.Uint32(m[8:])), native.Uint64(m[16:]), native.Uint64(m[32:]), native.Uint64(m[40:])
 		}
 	}

@@ -19,6 +19,28 @@ func TestLeadersAsClientsSeeThem(t *testing.T) {
 		t.Fatal(err)
 	}
 	others := w.Others(leader)
+	unharmed := w.undisturbed(t)
+
+	// It hands over when it is asked to, through any node; no child is touched.
+	status, out, said := supnode(t, "raft", "transfer-leadership", others[0], "--addr", w.url(others[1], ""))
+	if status != 0 || out != others[0]+" leads\n" {
+		t.Fatalf("status %d: %s%s", status, out, said)
+	}
+	leader, others = others[0], []string{leader, others[1]}
+	if now, err := w.Leader(ctx); err != nil || now != leader {
+		t.Fatalf("%s leads, %v", now, err)
+	}
+	if status, _, said = supnode(t, "raft", "transfer-leadership", "n9", "--addr", w.url(others[1], "")); status != 1 {
+		t.Errorf("status %d", status)
+	}
+	wantWords(t, said, "n9 is not a server, and servers alone lead: name one of [n1 n2 n3]")
+	if _, out, said = supnode(t, "raft", "peers", "--addr", w.url(others[1], "")); strings.Count(out, "\n") != 4 || strings.Count(out, "leader") != 1 {
+		t.Errorf("%s%s", out, said)
+	}
+	if _, out, said = supnode(t, "raft", "log", w.Node(leader).Data, "--limit", "1000"); !strings.Contains(out, "start_supervisor steady") || !strings.Contains(out, "place steady/c1 on n1") {
+		t.Errorf("the log of a server that runs: %s%s", out, said)
+	}
+	unharmed()
 
 	// Through any node; one that does not lead names the one that does. A stale read says of when it is.
 	for _, n := range w.Names() {
@@ -100,7 +122,7 @@ func TestLeadersAsClientsSeeThem(t *testing.T) {
 	}
 
 	// The command line asks the nodes of its list in turn.
-	status, out, said := supnode(t, "sup", "list", "--addr", w.url(leader, "")+","+w.url(others[1], ""))
+	status, out, said = supnode(t, "sup", "list", "--addr", w.url(leader, "")+","+w.url(others[1], ""))
 	if status != 0 || !strings.Contains(out, "paged") {
 		t.Errorf("status %d: %s%s", status, out, said)
 	}
