@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hashicorp/raft"
 	"github.com/spf13/cobra"
 	"github.com/supnode/supnode/cli/client"
 	"github.com/supnode/supnode/node"
@@ -112,7 +111,7 @@ func (c *command) raftLog() *cobra.Command {
 	return cmd
 }
 
-func (c *command) printEntries(entries []raft.Log, asJSON bool) error {
+func (c *command) printEntries(entries []store.Entry, asJSON bool) error {
 	rows := [][]string{{"INDEX", "TERM", "TIME", "KIND", "WHAT"}}
 	for _, e := range entries {
 		l := logLineOf(e)

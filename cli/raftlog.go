@@ -7,8 +7,8 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/hashicorp/raft"
 	"github.com/supnode/supnode/fsm"
+	"github.com/supnode/supnode/node/store"
 )
 
 // logLine is an entry of the Raft log for people. A command is said by its name and what it concerns.
@@ -16,27 +16,22 @@ type logLine struct {
 	Index uint64     `json:"index"`
 	Term  uint64     `json:"term"`
 	Time  *time.Time `json:"time,omitempty"` // of the leader's wall clock
-	Kind  string     `json:"kind"`           // commands, noop, configuration, …
+	Kind  string     `json:"kind"`           // command, noop, configuration, …
 	What  []string   `json:"what,omitempty"`
 	Wrong string     `json:"wrong,omitempty"` // why it can't be read
 }
 
-func logLineOf(e raft.Log) logLine {
-	l := logLine{Index: e.Index, Term: e.Term, Kind: strings.ToLower(strings.TrimPrefix(e.Type.String(), "Log"))}
-	switch e.Type {
-	case raft.LogConfiguration:
-		for _, s := range raft.DecodeConfiguration(e.Data).Servers {
-			l.What = append(l.What, string(s.ID))
-		}
-	case raft.LogCommand:
-		l.Kind = "commands"
-		entry, err := fsm.Decode(e.Data)
-		if err != nil {
-			l.Wrong = err.Error()
-			return l
-		}
-		l.tell(entry)
+func logLineOf(e store.Entry) logLine {
+	l := logLine{Index: e.Index, Term: e.Term, Kind: e.Kind, What: e.Servers}
+	if e.Data == nil {
+		return l
 	}
+	entry, err := fsm.Decode(e.Data)
+	if err != nil {
+		l.Wrong = err.Error()
+		return l
+	}
+	l.tell(entry)
 	return l
 }
 

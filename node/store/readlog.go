@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -15,12 +16,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Entry is an entry of the log, for those who look at it.
+type Entry struct {
+	Index, Term uint64
+	Kind        string   // command, noop, configuration, …
+	Data        []byte   // of a command, in its envelope (fsm.Decode)
+	Servers     []string // of a configuration
+}
+
 // MaxRead bounds the entries of one ReadLog.
 const MaxRead = 100_000
 
 // ReadLog reads entries of the log in a Raft directory, from an index on, or with 0 the newest; at most limit. Nothing is
 // written there. A server may be running on it: the log is read from a copy of a moment at which it was whole.
-func ReadLog(dir string, from uint64, limit int) ([]raft.Log, error) {
+func ReadLog(dir string, from uint64, limit int) ([]Entry, error) {
 	if limit < 1 || limit > MaxRead {
 		return nil, fmt.Errorf("%d entries can't be read: ask for 1 to %d", limit, MaxRead)
 	}
@@ -53,13 +62,22 @@ func ReadLog(dir string, from uint64, limit int) ([]raft.Log, error) {
 	if from == 0 && last >= uint64(limit) {
 		from = last - uint64(limit) + 1
 	}
-	var out []raft.Log
+	var out []Entry
 	for index := max(from, first); index <= last && len(out) < limit; index++ {
 		var entry raft.Log
 		if err := log.GetLog(index, &entry); err != nil {
 			return out, fmt.Errorf("read entry %d of %s: %w", index, path, err)
 		}
-		out = append(out, entry)
+		e := Entry{Index: index, Term: entry.Term, Kind: strings.ToLower(strings.TrimPrefix(entry.Type.String(), "Log"))}
+		switch entry.Type {
+		case raft.LogCommand:
+			e.Data = entry.Data
+		case raft.LogConfiguration:
+			for _, s := range raft.DecodeConfiguration(entry.Data).Servers {
+				e.Servers = append(e.Servers, string(s.ID))
+			}
+		}
+		out = append(out, e)
 	}
 	return out, nil
 }

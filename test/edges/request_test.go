@@ -126,12 +126,8 @@ func TestEachFieldOfEachRequestWrongInTurn(t *testing.T) {
 				continue
 			}
 			for _, p := range op.Parameters {
-				if s := doc.resolve(p.Schema); p.In == "query" && (p.Name == "timeout" || !s.is("string") || len(s.Enum) > 0) {
-					body := ""
-					if op.RequestBody != nil {
-						body = "{}"
-					}
-					refuse(url+"?"+p.Name+"=seven", body, "query."+p.Name)
+				if s := doc.resolve(p.Schema); p.In == "query" && op.RequestBody == nil && (p.Name == "timeout" || !s.is("string") || len(s.Enum) > 0) {
+					refuse(url+"?"+p.Name+"=seven", "", "query."+p.Name)
 				}
 			}
 			refuse(url+"?colour=red", map[bool]string{true: "{}"}[op.RequestBody != nil], "query.colour")
