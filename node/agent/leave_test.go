@@ -87,7 +87,7 @@ func TestP3_WithNoOtherNodeTheChildrenStopInPlace(t *testing.T) {
 	}
 	r.end("a", 10, sup.ExitShutdown)
 	r.wantTold() // no exit: Left frees its slot, uncounted
-	if got := goodbyes(r.end("b", 11, sup.ExitKilled)); len(got) != 1 || !got[0].Done {
+	if got := goodbyes(r.end("b", 11, sup.ExitKilled)); len(got) != 1 || !got[0].Done || got[0].Why != "no eligible node" {
 		t.Fatalf("then %v", r.got)
 	}
 	r.frame(rpc.ToAgent{Farewell: &rpc.Farewell{Done: true}})
@@ -138,6 +138,32 @@ func TestP3_TheEndComesByTheInstantThatWasSet(t *testing.T) {
 	}
 	r.pass(1)
 	r.wantLeft("a", "b")
+}
+
+func TestP3_ALeaveSaysWhyItStoppedSomethingInPlace(t *testing.T) {
+	for _, c := range []struct {
+		why    string
+		happen func(r *rig)
+	}{
+		{"", func(r *rig) { r.stop("a", 10, sec) }},
+		{"the shutdown timeout of the node is nearly over", func(r *rig) { r.step(Leave{By: r.now + sec/2}); r.pass(sec / 4) }},
+		{"no leader renews the node's lease", func(r *rig) { r.pass(ttl - ttl/4) }},
+		{"nobody has it", func(r *rig) { r.frame(rpc.ToAgent{Farewell: &rpc.Farewell{StopInPlace: "nobody has it"}}) }},
+	} {
+		r := leased(t, 1)
+		r.run("a", 10)
+		r.step(Leave{By: r.now + 30*sec})
+		c.happen(r)
+		r.end("a", 10, sup.ExitShutdown)
+		if c.why == "" {
+			r.ack("a", 10, fsm.ReportEnded)
+		}
+		r.frame(rpc.ToAgent{Farewell: &rpc.Farewell{Done: true}})
+		got := find[Left](r.got)
+		if len(got) != 1 || got[0].Why != c.why || (c.why == "") != (len(got[0].Kept) == 0) {
+			t.Errorf("%q: %+v", c.why, got)
+		}
+	}
 }
 
 func TestP3_SecondSignalEndsItNow(t *testing.T) {

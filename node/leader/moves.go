@@ -26,7 +26,6 @@ type moves struct {
 	busy   map[sup.Name]int // how many of them a supervisor has
 	of     map[sup.NodeName]*departure
 	lookAt Instant // look at the nodes then
-	begun  uint64  // moves begun in this term
 }
 
 // move is one under way: from its Move until the next incarnation runs, or waits for a node, or there is none.
@@ -226,7 +225,6 @@ func (m *Machine) open(d *departure, c *fsm.Child) {
 	mv, lane := &m.moves, laneOf(c)
 	mv.open[c.Key] = &move{from: c.Node, inc: c.Inc, lane: lane, at: m.now}
 	mv.busy[c.Key.Supervisor]++
-	mv.begun++
 	d.open[lane]++
 	mv.look(m.now + moveTurn)
 }

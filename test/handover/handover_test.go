@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -291,6 +293,23 @@ func (s *stage) post(path string) {
 	s.check(err)
 }
 
+// run runs the command line tool against the cluster and returns what it prints.
+func (s *stage) run(args ...string) string {
+	s.t.Helper()
+	var addrs []string
+	for _, n := range s.Names() {
+		addrs = append(addrs, "http://"+s.Node(n).Admin)
+	}
+	cmd := exec.CommandContext(s.ctx, supnode, append(args, "--addr", strings.Join(addrs, ","))...)
+	var errs strings.Builder
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil {
+		s.t.Fatalf("supnode %s: %v: %s", strings.Join(args, " "), err, errs.String())
+	}
+	return string(out)
+}
+
 // term has a node leave, and waits until its process has ended well.
 func (s *stage) term(node string) {
 	s.t.Helper()
@@ -318,7 +337,7 @@ func (s *stage) member(name string) (m cluster.Member) {
 // even spreads the children again, and waits until that is done.
 func (s *stage) even() {
 	s.t.Helper()
-	s.post("/v1/rebalance")
+	s.run("nodes", "rebalance")
 	s.await("the children to be even", func(now map[string]history.Life) bool {
 		on := map[string]int{}
 		for _, l := range now {
@@ -342,7 +361,7 @@ func (s *stage) leader() string {
 
 func (s *stage) follower() string { return s.Others(s.leader())[0] }
 
-func (s *stage) drain(node string) { s.post("/v1/nodes/" + node + "/drain") }
+func (s *stage) drain(node string) { s.run("nodes", "drain", node) }
 
 // undrain looks at what the drain has come to, and undoes it.
 func (s *stage) undrain(node string) {
@@ -350,7 +369,10 @@ func (s *stage) undrain(node string) {
 	if m := s.member(node); m.Status != "draining" || m.ChildCount != 0 || m.Role == "leader" {
 		s.t.Errorf("drained: %+v", m)
 	}
-	s.post("/v1/nodes/" + node + "/undrain")
+	if out := s.run("nodes", "show", node); !strings.Contains(out, "draining") {
+		s.t.Errorf("%s", out)
+	}
+	s.run("nodes", "undrain", node)
 }
 
 // start starts a node again.

@@ -20,7 +20,7 @@ func All() []Fault {
 		kill(other), kill(the), killSuccessor(), killAll(), restart(some),
 		killGuardian(some), killBoth(other), killBoth(the), pauseWithoutGuardian(other),
 		pause(other), pause(the), pauseBoth(other), pauseBoth(the), freeze(other), freeze(the),
-		term(other), term(the),
+		term(other), term(the), drain(other), drain(the),
 		partition("isolate", other, (*isolation).both), partition("isolate", the, (*isolation).both),
 		partition("mute", other, (*isolation).mute), partition("mute", the, (*isolation).mute),
 		partition("deafen", other, (*isolation).deafen), partition("deafen", the, (*isolation).deafen),
@@ -158,6 +158,21 @@ func term(w who) Fault {
 			err = fmt.Errorf("%s ended with status %d after a TERM", n, status)
 		}
 		return start(s, n), err
+	})
+	return unfailing(f)
+}
+
+// drain: an operator drains the node, and undoes it later. Its process runs on.
+func drain(w who) Fault {
+	f := one(Fault{Name: "drain", Takeover: true}, w, func(ctx context.Context, s *Scene, n string) (func(context.Context) error, error) {
+		ask := func(ctx context.Context, verb string) error {
+			s.Cluster.Note(n, verb, "")
+			client := s.Cluster.Client()
+			defer client.Close()
+			_, err := client.Do(ctx, "POST", "/v1/nodes/"+n+"/"+verb, nil, nil, nil, "")
+			return err
+		}
+		return func(ctx context.Context) error { return ask(ctx, "undrain") }, ask(ctx, "drain")
 	})
 	return unfailing(f)
 }

@@ -20,7 +20,7 @@ func TestFaultsAreWhole(t *testing.T) {
 		}
 	}
 	for _, need := range []string{
-		"kill-follower", "kill-leader", "kill-leader-and-successor", "kill-all", "kill-guardian-any", "term-leader", "term-follower",
+		"kill-follower", "kill-leader", "kill-leader-and-successor", "kill-all", "kill-guardian-any", "term-leader", "term-follower", "drain-leader", "drain-follower",
 		"pause-follower", "pause-leader", "pause-both-follower", "pause-both-leader", "isolate-follower", "isolate-leader",
 		"mute-follower", "mute-leader", "deafen-follower", "deafen-leader",
 	} {
