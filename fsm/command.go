@@ -156,10 +156,11 @@ const (
 	ReportEnded      ReportKind = 2 // nothing of it is left
 	ReportInitFailed ReportKind = 3 // its init failed, nothing of it is left (S12, S18, S31)
 	ReportHanging    ReportKind = 4 // it was to be gone, and its code has not returned (S14)
+	ReportMoved      ReportKind = 5 // nothing of it is left, the leader had it stopped for a Move, which may not be applied yet
 )
 
 // Final reports whether a report says that nothing of the incarnation is left.
-func (k ReportKind) Final() bool { return k == ReportEnded || k == ReportInitFailed }
+func (k ReportKind) Final() bool { return k == ReportEnded || k == ReportInitFailed || k == ReportMoved }
 
 // SetTTL changes the replicated lease settings. While the larger wait is not yet retired every leader uses it.
 type SetTTL struct {

@@ -151,6 +151,10 @@ func (s *State) prospectOfReport(r *Report, c *Child) []Prospect {
 			return nil
 		}
 		return s.afterInit(t, c)
+	case r.Kind == ReportMoved && c.Phase != Stopping:
+		moving := *c
+		moving.Phase, moving.Why = Stopping, WhyMove
+		return t.next([]end{t.afterStop(&moving)}, 0)
 	case r.Kind == ReportEnded && r.Reason == sup.ExitNodeDown:
 		return s.prospectsOfEnds(t, []*Child{c})
 	case c.Phase == Stopping || t.goesDown(c):

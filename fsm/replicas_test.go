@@ -281,6 +281,9 @@ func (g *generator) report(held []*Child) *Report {
 	case c.Phase == Placed && k < 85:
 		r.Kind = ReportInitFailed
 	default:
+		if k >= 97 {
+			r.Kind = ReportMoved
+		}
 		r.Reason = pick(g, "reason", []sup.ExitReason{
 			sup.ExitNormal, sup.ExitShutdown, sup.ExitKilled, sup.ExitError, sup.ExitNormal, sup.ExitError, sup.ExitNodeDown,
 		})

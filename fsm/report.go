@@ -19,10 +19,14 @@ func (s *State) report(r *Report) Result {
 			return stale()
 		}
 		s.runs(t, c)
-	case ReportEnded:
+	case ReportEnded, ReportMoved:
 		reason := r.Reason
 		if !reason.Valid() {
 			reason = sup.ExitError
+		}
+		if r.Kind == ReportMoved && c.Phase != Stopping && !t.head.stopping() {
+			s.stopSlot(t, c, WhyMove) // the report has overtaken the Move, or the Move was lost with its leader
+			c = t.children.get(c.Key.Child)
 		}
 		s.ended(t, c, reason, r.Detail)
 	case ReportInitFailed:

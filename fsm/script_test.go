@@ -34,7 +34,7 @@ var update = flag.Bool("update", false, "write the traces of testdata/*.txt anew
 //	                                  [^MAX_PER_NODE][?TAG/VALUE], significant with *; a supervisor is [*]ID[:RESTART]{[FLAG,…];CHILD,…} with a strategy,
 //	                                  an intensity like 1/5s, and any_significant or all_significant as flags
 //	terminate SUP/ID · restart SUP/ID · stop SUP [REASON]
-//	running SUP/ID · ended SUP/ID REASON [DETAIL] · initfailed SUP/ID DETAIL   reports; "inc=G.E" names another incarnation
+//	running SUP/ID · moved SUP/ID REASON · ended SUP/ID REASON [DETAIL] · initfailed SUP/ID DETAIL   reports; "inc=G.E" names another incarnation
 //	settle                            nodes do what they are to do, until nothing is outstanding
 //	finish                            settle, and the leader looks again at what wants a node
 //	advance D                         cluster time goes on
@@ -241,6 +241,8 @@ func (p *player) command(words []string) Command {
 		return Command{Report: &Report{Key: at(), Inc: p.inc(at(), opts), Kind: ReportRunning}}
 	case "ended":
 		return Command{Report: &Report{Key: at(), Inc: p.inc(at(), opts), Kind: ReportEnded, Reason: sup.ExitReason(words[2]), Detail: strings.Join(words[3:], " ")}}
+	case "moved":
+		return Command{Report: &Report{Key: at(), Inc: p.inc(at(), opts), Kind: ReportMoved, Reason: sup.ExitReason(words[2])}}
 	case "initfailed":
 		return Command{Report: &Report{Key: at(), Inc: p.inc(at(), opts), Kind: ReportInitFailed, Detail: strings.Join(words[2:], " ")}}
 	case "hangs":

@@ -119,7 +119,8 @@ type Stop struct {
 	Session sup.Session     `cbor:"1,keyasint"`
 	Key     sup.Key         `cbor:"2,keyasint"`
 	Inc     sup.Incarnation `cbor:"3,keyasint"`
-	Timeout int64           `cbor:"4,keyasint"` // ns, 0 = kill at once, -1 = infinity
+	Timeout int64           `cbor:"4,keyasint"`           // ns, 0 = kill at once, -1 = infinity
+	Move    bool            `cbor:"5,keyasint,omitempty"` // its Move is proposed; its end is reported as ReportMoved
 }
 
 // Ack says that a report of Inc of that kind is committed or was stale: it need not be repeated.

@@ -27,6 +27,7 @@ type child struct {
 	inited   bool    // its init has returned
 	shutdown int64   // its ShutdownTimeout, ns; -1 = infinity
 	killAt   Instant // of a stopping one: when the runner kills it; never = infinity
+	moving   bool    // stopped for a move that may not be committed yet
 	own      bool    // stopped by this node alone (P3): its slot is freed by Left, its end is no exit to report
 }
 
@@ -106,7 +107,7 @@ func (m *Machine) stop(st rpc.Stop) {
 	m.early = slices.DeleteFunc(m.early, func(sp rpc.Spawn) bool { return sp.Key == st.Key && !st.Inc.Less(sp.Inc) })
 	c := m.children[st.Key]
 	if c != nil && !st.Inc.Less(c.inc) {
-		c.own = false
+		c.own, c.moving = false, st.Move && (c.phase != stopping || c.moving || c.own)
 		m.halt(st.Key, c, st.Timeout)
 		if c.inc == st.Inc {
 			return
@@ -116,7 +117,11 @@ func (m *Machine) stop(st rpc.Stop) {
 		m.marks.raise(st.Key, st.Inc)
 	}
 	if !m.reports.repeat(st.Key, st.Inc) && !m.reports.full() {
-		m.report(fsm.Report{Key: st.Key, Inc: st.Inc, Kind: fsm.ReportEnded, Reason: sup.ExitShutdown})
+		kind := fsm.ReportEnded
+		if st.Move {
+			kind = fsm.ReportMoved
+		}
+		m.report(fsm.Report{Key: st.Key, Inc: st.Inc, Kind: kind, Reason: sup.ExitShutdown})
 	}
 }
 
@@ -167,7 +172,10 @@ func (m *Machine) ended(ev Ended) {
 		return
 	}
 	kind := fsm.ReportEnded
-	if c.phase == starting && ev.Reason != sup.ExitNodeDown { // what was lost with its guardian did not fail (A6)
+	switch {
+	case c.moving:
+		kind = fsm.ReportMoved
+	case c.phase == starting && ev.Reason != sup.ExitNodeDown: // what was lost with its guardian did not fail (A6)
 		kind = fsm.ReportInitFailed
 	}
 	m.report(fsm.Report{Key: ev.Key, Inc: ev.Inc, Kind: kind, Reason: ev.Reason, Detail: clip(ev.Detail)})

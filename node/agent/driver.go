@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -215,8 +216,9 @@ func (d *Driver) loop(ctx context.Context) {
 			return
 		case d.err = <-d.failed:
 		case <-d.inbox.wake:
-			for _, ev := range d.inbox.take() {
-				d.step(ev)
+			runtime.Gosched() // those that end together say so together
+			for evs := range slices.Chunk(d.inbox.take(), maxTurn) {
+				d.step(evs...)
 			}
 		case t := <-d.turns:
 			if _, up := t.ev.(StreamUp); up {
@@ -230,9 +232,12 @@ func (d *Driver) loop(ctx context.Context) {
 	}
 }
 
+// maxTurn bounds the events of one turn, so that a lease is renewed between them.
+const maxTurn = 512
+
 // step turns the machine once. The clock is read before anything is sent: s of A1.
-func (d *Driver) step(ev Event) {
-	for _, a := range d.machine.Step(ev, d.o.Clock.Now()) {
+func (d *Driver) step(evs ...Event) {
+	for _, a := range d.machine.StepAll(evs, d.o.Clock.Now()) {
 		d.do(a)
 	}
 	s := d.machine.Status()

@@ -166,6 +166,45 @@ func TestP3_ALeaveSaysWhyItStoppedSomethingInPlace(t *testing.T) {
 	}
 }
 
+func TestP3_WhatIsStoppedForAMoveSaysSo(t *testing.T) {
+	r := leased(t, 1)
+	r.run("a", 10)
+	r.run("b", 11)
+	r.run("c", 12)
+	move := func(k string, inc uint64) {
+		r.frame(rpc.ToAgent{Stops: []rpc.Stop{{Session: session(1), Key: key(k), Inc: sup.Incarnation{Gen: 1, Index: inc}, Timeout: sec, Move: true}}})
+	}
+	move("a", 10)
+	r.end("a", 10, sup.ExitShutdown)
+	r.wantReport("a", 10, fsm.ReportMoved)
+	move("b", 11)
+	r.stop("b", 11, sec) // the Move is committed, or another stop has overtaken it
+	r.end("b", 11, sup.ExitShutdown)
+	r.wantReport("b", 11, fsm.ReportEnded)
+	r.stop("c", 12, sec)
+	move("c", 12)
+	r.end("c", 12, sup.ExitShutdown)
+	r.wantReport("c", 12, fsm.ReportEnded)
+	move("d", 13) // it never came
+	r.wantReport("d", 13, fsm.ReportMoved)
+}
+
+// wantReport wants the newest report of an incarnation to be of a kind.
+func (r *rig) wantReport(k string, inc uint64, kind fsm.ReportKind) {
+	r.t.Helper()
+	for _, s := range find[Send](r.got) {
+		for _, rep := range s.Frame.Reports {
+			if rep.Key == key(k) && rep.Inc.Index == inc {
+				if rep.Kind != kind {
+					r.t.Errorf("%s is reported as %d, want %d", k, rep.Kind, kind)
+				}
+				return
+			}
+		}
+	}
+	r.t.Errorf("%s is not reported: %v", k, r.got)
+}
+
 func TestP3_SecondSignalEndsItNow(t *testing.T) {
 	r := leased(t, 1)
 	r.run("a", 10)

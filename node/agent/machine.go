@@ -2,6 +2,7 @@ package agent
 
 import (
 	"math"
+	"slices"
 
 	"github.com/supnode/supnode/fsm"
 	"github.com/supnode/supnode/rpc"
@@ -90,15 +91,24 @@ func New(cfg Config) *Machine {
 // Step takes one event at the instant now, read by the driver just before the call, and says what to do, in order.
 // It checks the fence before anything else (A3). After Exit, Left or Rejected it does nothing more.
 func (m *Machine) Step(ev Event, now Instant) []Action {
+	return m.StepAll([]Event{ev}, now)
+}
+
+// StepAll takes events that came together: what is to be said of them goes out together.
+func (m *Machine) StepAll(evs []Event, now Instant) []Action {
 	if m.over {
 		return nil
 	}
 	m.now, m.actions, m.wakeAt = max(m.now, now), nil, never
-	_, tick := ev.(Tick)
+	tick := slices.ContainsFunc(evs, func(ev Event) bool { _, tick := ev.(Tick); return tick })
 	if tick || !m.mutant(FenceNotFirst) {
 		m.fence()
 	}
-	m.handle(ev)
+	for _, ev := range evs {
+		if m.handle(ev); m.over {
+			break
+		}
+	}
 	if m.fenced > 0 && m.now >= m.exitAt && !m.over {
 		m.end(Exit{Why: "children did not stop within the fence budget of a lease that is over"})
 	}

@@ -36,6 +36,9 @@ func (m *Machine) order(k sup.Key) {
 		return
 	}
 	stop := c.Phase == fsm.Stopping
+	if stop && m.queues.reported[reportID{k, c.Inc, fsm.ReportMoved}] != nil {
+		return // it was told before the commit, and has said that it is done
+	}
 	if old != nil && old.inc == c.Inc && old.stop == stop {
 		return
 	}

@@ -123,6 +123,7 @@ func (m *Machine) depart(v *member, d *departure, all bool) {
 	}
 	m.moves.look(d.next)
 	w := &entryPlan{m: m, classes: map[class]*choice{}}
+	var stops []rpc.Stop
 	for lane := range d.todo {
 		for len(d.todo[lane]) > 0 && d.open[lane] < laneWidth[lane] {
 			k := d.todo[lane][0]
@@ -134,12 +135,22 @@ func (m *Machine) depart(v *member, d *departure, all bool) {
 			switch m.mobility(w, c, all) {
 			case goes:
 				m.begin(d, c)
+				stops = append(stops, rpc.Stop{Session: v.session, Key: k, Inc: c.Inc, Timeout: int64(c.ShutdownTimeout()), Move: true})
+			case turnsBack:
+				m.begin(d, c)
 			case stays:
 				d.stays++
 			case waits:
 				d.waits++
 			}
 		}
+	}
+	// That the node's children are to move is committed, or its own wish: it is told without waiting for the Moves' commit,
+	// and what it reports then stands for them. Should it not hear, it is told as of any stop.
+	for v.connected() && len(stops) > 0 {
+		n := min(len(stops), rpc.MaxBatch)
+		m.send(v.stream, rpc.ToAgent{Stops: stops[:n:n]})
+		stops = stops[n:]
 	}
 	m.stopInPlace(v, d)
 }
@@ -183,8 +194,9 @@ func laneOf(c *fsm.Child) int {
 type verdict uint8
 
 const (
-	goes  verdict = iota
-	stays         // nothing would move it: it runs where it is as long as its node does
+	goes      verdict = iota
+	turnsBack         // the node that a Rebalance chose can't take it any more: Apply notes that
+	stays             // nothing would move it: it runs where it is as long as its node does
 	waits
 )
 
@@ -199,8 +211,11 @@ func (m *Machine) mobility(w *entryPlan, c *fsm.Child, all bool) verdict {
 	}
 	if !all {
 		to := m.st.Node(c.Toward)
-		if to == nil || m.st.Ineligible(c, to) != "" || m.candidate(m.know(to)) {
-			return goes // where it can't go any more Apply says so
+		switch {
+		case to == nil || m.st.Ineligible(c, to) != "":
+			return turnsBack
+		case m.candidate(m.know(to)):
+			return goes
 		}
 		return waits
 	}
@@ -259,7 +274,7 @@ func (m *Machine) moved(k sup.Key) {
 // arrives hears that the next incarnation of a moving child runs, or failed to: the entry that commits it begins the next
 // move.
 func (m *Machine) arrives(r *fsm.Report) {
-	if o := m.moves.open[r.Key]; o != nil && r.Inc != o.inc && r.Kind != fsm.ReportEnded && r.Kind != fsm.ReportHanging {
+	if o := m.moves.open[r.Key]; o != nil && r.Inc != o.inc && (r.Kind == fsm.ReportRunning || r.Kind == fsm.ReportInitFailed) {
 		m.endMove(r.Key)
 	}
 }

@@ -153,6 +153,48 @@ func TestDrainChildrenThatStopAtOnceMoveTogether(t *testing.T) {
 	w.want(len(w.entries) <= 2 && w.st.CountOn("n2") == 0 && w.st.WantingCount() == 0, "all are placed after %d entries", len(w.entries))
 }
 
+func TestDrainANodeIsToldWithoutWaitingForTheCommit(t *testing.T) {
+	w := commanders(t)
+	w.startOn("n2", "pool", "job", 600, sup.OneForOne)
+	w.seen()
+	w.from("n2", rpc.FromAgent{Goodbye: &rpc.Goodbye{Session: w.session["n2"]}})
+	told := w.stops(w.seen(), "n2")
+	w.want(len(told) == 600 && told[0].Move && len(w.log) == 1, "%d are told, %d entries", len(told), len(w.log))
+	var rs []fsm.Report
+	for _, st := range told {
+		rs = append(rs, fsm.Report{Key: st.Key, Inc: st.Inc, Kind: fsm.ReportMoved, Reason: sup.ExitShutdown})
+	}
+	w.from("n2", rpc.FromAgent{Reports: rs[:300]})
+	w.from("n2", rpc.FromAgent{Reports: rs[300:]})
+	w.want(len(w.log) == 3, "the reports do not wait for the commit: %d entries", len(w.log))
+	w.commit()
+	w.want(len(w.stops(w.seen(), "n2")) == 0, "who has said that it is done is not told again")
+	w.commit()
+	w.commit()
+	w.want(w.st.CountOn("n2") == 0 && w.st.WantingCount() == 0 && len(w.log) == 0, "all are placed: %d on n2, %d want a node", w.st.CountOn("n2"), w.st.WantingCount())
+	in, _ := w.st.Info("pool")
+	w.want(in.TotalRestarts == 0, "uncounted: %+v", in)
+}
+
+func TestDrainAMoveThatIsLostWithItsLeaderIsReportedToTheNext(t *testing.T) {
+	w := commanders(t)
+	w.startOn("n2", "pool", "exec", 3, sup.OneForOne)
+	w.seen()
+	w.from("n2", rpc.FromAgent{Goodbye: &rpc.Goodbye{Session: w.session["n2"]}})
+	told := w.stops(w.seen(), "n2")
+	w.want(len(told) == 3, "%d are told", len(told))
+	w.lead() // nothing of it was committed
+	w.ready("n1", "n2", "n3")
+	for _, st := range told {
+		w.from("n2", rpc.FromAgent{Reports: []fsm.Report{{Key: st.Key, Inc: st.Inc, Kind: fsm.ReportMoved, Reason: sup.ExitShutdown}}})
+	}
+	w.settle()
+	w.running()
+	w.want(w.underWay() == 0 && w.st.WantingCount() == 0, "all run again")
+	in, _ := w.st.Info("pool")
+	w.want(in.TotalRestarts == 0 && in.RestartsInWindow == 0, "uncounted: %+v", in)
+}
+
 func TestDrainAMoveThatTakesLongKeepsItsPlaceNoLonger(t *testing.T) {
 	w := commanders(t)
 	w.startOn("n2", "pool", "exec", 20, sup.OneForOne)
