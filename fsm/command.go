@@ -160,7 +160,9 @@ const (
 )
 
 // Final reports whether a report says that nothing of the incarnation is left.
-func (k ReportKind) Final() bool { return k == ReportEnded || k == ReportInitFailed || k == ReportMoved }
+func (k ReportKind) Final() bool {
+	return k == ReportEnded || k == ReportInitFailed || k == ReportMoved
+}
 
 // SetTTL changes the replicated lease settings. While the larger wait is not yet retired every leader uses it.
 type SetTTL struct {
