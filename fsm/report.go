@@ -88,7 +88,9 @@ func (s *State) ended(t *tree, c *Child, reason sup.ExitReason, detail string) {
 	if c.Phase == Placed && reason != sup.ExitNodeDown {
 		// Its init returned too: an init that does not is reported as such. The word of it was overtaken.
 		s.runs(t, c)
-		s.advance(t)
+		if !c.IsSupervisor() { // whose tree is gone already: nothing may ask it to stop before its record says so
+			s.advance(t)
+		}
 		c = t.children.get(c.Key.Child)
 	}
 	switch {

@@ -10,8 +10,17 @@ func (s *State) stopSupervisor(key string, c *StopSupervisor) Result {
 		return refused(supervisorNotFound(c.Name))
 	}
 	h := t.head
+	reason := truncate(c.Reason, MaxReason)
+	if reason == "" {
+		reason = sup.ReasonShutdown
+	}
 	if k, sub := c.Name.Parent(); sub && h.Status != sup.StatusStopped {
-		return s.terminateChild(key, &TerminateChild{Key: k})
+		byItself := h.stopping()
+		res := s.terminateChild(key, &TerminateChild{Key: k})
+		if !byItself && t.head.stopping() {
+			s.edit(t).Reason = reason
+		}
+		return res
 	}
 	switch h.Status {
 	case sup.StatusStopped:
@@ -22,10 +31,6 @@ func (s *State) stopSupervisor(key string, c *StopSupervisor) Result {
 		op.Remove = false
 		s.edit(t).Op = &op
 		return Result{Status: Pending}
-	}
-	reason := truncate(c.Reason, MaxReason)
-	if reason == "" {
-		reason = sup.ReasonShutdown
 	}
 	s.stop(t, reason, keys(key))
 	return Result{Status: Pending}
