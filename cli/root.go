@@ -50,7 +50,7 @@ func (c *command) root() *cobra.Command {
 		}
 		return usagef("%w; see %s --help", err, cmd.CommandPath())
 	})
-	root.AddCommand(c.start(), c.dev(), c.configGroup(), c.status(), c.nodes(), c.sup(), c.children(), c.events(), c.tls(), c.tokens(), c.node(), c.raft(), c.version())
+	root.AddCommand(c.start(), c.dev(), c.configGroup(), c.status(), c.nodes(), c.sup(), c.apply(), c.children(), c.events(), c.tls(), c.tokens(), c.node(), c.raft(), c.version())
 	root.SuggestionsMinimumDistance = 2
 	return root
 }
