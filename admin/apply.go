@@ -19,7 +19,8 @@ type applyManifest struct {
 }
 
 type changeList struct {
-	Changes []sup.Change `json:"changes"`
+	Changes  []sup.Change `json:"changes"`
+	Warnings []string     `json:"warnings,omitempty" doc:"What the manifest has without effect."`
 }
 
 func (a *api) applyRoutes() {
@@ -53,7 +54,7 @@ func (a *api) applyManifest(ctx context.Context, in *applyManifest) (*struct{ Bo
 	if spec.ChildTemplate != nil {
 		compactArgs(*spec.ChildTemplate)
 	}
-	list := changeList{Changes: []sup.Change{}}
+	list := changeList{Changes: []sup.Change{}, Warnings: spec.Warnings()}
 	if in.DryRun {
 		ans, err := a.node.Read(ctx, node.Query{Kind: node.QueryChanges, Manifest: &spec})
 		if err != nil {

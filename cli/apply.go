@@ -19,6 +19,7 @@ type applied struct {
 	Supervisor string          `json:"supervisor"`
 	File       string          `json:"file"`
 	Changes    json.RawMessage `json:"changes"`
+	Warnings   []string        `json:"warnings,omitempty"`
 
 	manifest manifest
 }
@@ -51,6 +52,9 @@ func (c *command) apply() *cobra.Command {
 			for i := range files {
 				if err := files[i].ask(cmd.Context(), cl, true); err != nil {
 					return err
+				}
+				for _, w := range files[i].Warnings {
+					fmt.Fprintf(c.Err, "warning: %s: %s\n", files[i].File, w)
 				}
 			}
 			if c.output == "table" {
@@ -117,11 +121,14 @@ func (f *applied) ask(ctx context.Context, cl *client.Client, dryRun bool) error
 		}
 		return fmt.Errorf("%s: %w", f.File, err)
 	}
-	var list struct{ Changes json.RawMessage }
+	var list struct {
+		Changes  json.RawMessage
+		Warnings []string
+	}
 	if err := ans.Into(&list); err != nil {
 		return err
 	}
-	f.Changes = list.Changes
+	f.Changes, f.Warnings = list.Changes, list.Warnings
 	return nil
 }
 

@@ -21,10 +21,10 @@
 //
 // # Operations
 //
-// A supervisor has at most one operation in the state, so a start, a stop or a group restart survives its leader. Requests
-// that have to wait for it wait in the supervisor's queue. Whatever changed a supervisor, advance then takes the next step:
-// it looks at levels only (what is to go down, what is due, what is on its way), never at what happened. After a Bump the
-// state is Held: until Released nothing is placed and no stop is acknowledged.
+// A supervisor has at most one operation in the state, so a start, a stop, a group restart or a change of its manifest
+// survives its leader. Requests that have to wait for it wait in the supervisor's queue. Whatever changed a supervisor,
+// advance then takes the next step: it looks at levels only (what is to go down, what is due, what is on its way), never at
+// what happened. After a Bump the state is Held: until Released nothing is placed and no stop is acknowledged.
 //
 // # Reading
 //
