@@ -29,6 +29,21 @@ func follower(t *testing.T, nodes []*node.Node) (*face, *node.Node) {
 	return &face{t: t, handler: g, api: a}, leader
 }
 
+// untilAllUp waits until so many nodes take children.
+func (f *face) untilAllUp(nodes int) {
+	f.t.Helper()
+	f.eventually("all nodes to be up", func() bool {
+		up := 0
+		list, _ := f.must(http.StatusOK, http.MethodGet, "/v1/nodes", "")["nodes"].([]any)
+		for _, n := range list {
+			if n := n.(map[string]any); n["status"] == "up" && n["lease_expires_in"] != nil {
+				up++
+			}
+		}
+		return up == nodes
+	})
+}
+
 // S34 on real nodes: children made from a template are spread over the cluster, those that end for good are gone, and the
 // ids go on where they were when another node leads.
 func TestS34ChildrenFromATemplateOnRealNodes(t *testing.T) {
@@ -36,6 +51,7 @@ func TestS34ChildrenFromATemplateOnRealNodes(t *testing.T) {
 	f.untilReady()
 	f, leader := follower(t, nodes)
 	f.untilReady()
+	f.untilAllUp(3)
 	f.must(http.StatusCreated, http.MethodPost, "/v1/supervisors", `{"name": "jobs", "strategy": "simple_one_for_one", "selector": "round_robin",
 		"max_children": 4, "child_template": {"behavior": "exec", "restart": "transient", "shutdown_timeout": "1s"}}`)
 	start := func(status int, script string) map[string]any {
