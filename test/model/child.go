@@ -42,6 +42,10 @@ type Child struct {
 	Lost     int          // placements that its first start lost to nodes (S12)
 	Exit     sup.ExitReason
 
+	crashes   int   // since its waits began anew (S20)
+	notBefore int64 // cluster time before which it is not placed
+	since     int64 // cluster time at which its init returned
+
 	then      then
 	halt, due bool
 	runs      []string // requests that wait for it to run
@@ -82,6 +86,9 @@ func (ch *Child) Status() sup.Status {
 	case Stopping:
 		return sup.StatusStopping
 	case Wanted:
+		if ch.waits() {
+			return sup.StatusBackoff
+		}
 		if ch.Unplaceable {
 			return sup.StatusPending
 		}
@@ -106,11 +113,27 @@ func (ch *Child) answer(code sup.Code) {
 
 // again makes a child that is down run again when its turn comes; every run after its first one is a restart (S22).
 func (ch *Child) again(avoid sup.NodeName) {
-	ch.due, ch.Avoid = true, avoid
+	ch.due, ch.Avoid, ch.notBefore = true, avoid, 0
 	if ch.Started {
 		ch.Restarts++
 	}
 }
+
+// backOff (S20): after a crash the child waits, after each further one longer, up to a bound.
+func (ch *Child) backOff() {
+	b := ch.Spec.Backoff
+	if b == nil {
+		return
+	}
+	wait := float64(b.Initial)
+	for range ch.crashes {
+		wait *= b.Factor
+	}
+	ch.crashes++
+	ch.notBefore = ch.sup.c.Clock + int64(min(wait, float64(b.Max)))
+}
+
+func (ch *Child) waits() bool { return ch.notBefore > ch.sup.c.Clock }
 
 // want makes a child that is due ask for a node.
 func (ch *Child) want() { ch.State, ch.due, ch.Unplaceable = Wanted, false, false }
@@ -132,7 +155,7 @@ func (ch *Child) ran() {
 			FromNode: ch.LastNode, ToNode: ch.Node, Incarnation: ch.token(),
 		})
 	}
-	ch.State, ch.Started, ch.LastNode = Running, true, ch.Node
+	ch.State, ch.Started, ch.LastNode, ch.since = Running, true, ch.Node, c.Clock
 	ch.answer("")
 }
 
@@ -142,7 +165,10 @@ func (ch *Child) ended(reason sup.ExitReason) {
 	ch.sup.c.emit(sup.Event{
 		Type: sup.EventChildStopped, Supervisor: k.Supervisor, Child: k.Child, Node: ch.Node, Incarnation: ch.token(), Reason: string(reason),
 	})
-	ch.State, ch.Node, ch.Inc, ch.then, ch.Exit = Down, "", 0, "", reason
+	if b := ch.Spec.Backoff; b != nil && ch.since != 0 && ch.sup.c.Clock-ch.since >= int64(b.ResetAfter) {
+		ch.crashes = 0 // S20: a long run begins anew
+	}
+	ch.State, ch.Node, ch.Inc, ch.then, ch.Exit, ch.since = Down, "", 0, "", reason, 0
 }
 
 func (ch *Child) token() uint64 { return 1<<40 + ch.Inc }

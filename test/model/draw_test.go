@@ -34,8 +34,59 @@ func (d *draw) chance(name string, percent int) bool {
 	return rapid.IntRange(0, 99).Draw(d.t, name) >= 100-percent
 }
 
+// begin is how every story begins: three nodes, and a supervisor or two.
+func (d *draw) begin(w *World) error {
+	orders := []string{"register n1", "register n2", "register n3", d.start()}
+	if d.chance("another", 30) {
+		orders = append(orders, d.start())
+	}
+	return w.Step(0, orders, func(wanting []*Child) (places, unplaced []string) { return d.place(w, wanting) })
+}
+
+// settle lets agents do what they are to do for some entries, and the leader place what it can, without drawing anything.
+func (d *draw) settle(w *World, entries int) error {
+	for i := range entries {
+		order := "tick"
+		for _, s := range w.Model.Sups {
+			for _, ch := range s.Children {
+				switch {
+				case order != "tick":
+				case ch.State == Placed:
+					order = fmt.Sprintf("running %s#%d", ch.Key(), ch.Inc)
+				case ch.State == Stopping:
+					order = fmt.Sprintf("ended %s#%d shutdown", ch.Key(), ch.Inc)
+				}
+			}
+		}
+		err := w.Step(0, []string{order}, func(wanting []*Child) (places, unplaced []string) {
+			for j, ch := range wanting {
+				if fit := w.eligible(ch); len(fit) > 0 {
+					places = append(places, ch.Key().String()+"@"+string(fit[(i+j)%len(fit)]))
+				}
+			}
+			return places, nil
+		})
+		if err != nil || order == "tick" && len(w.Model.Wanting()) == 0 {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *World) eligible(ch *Child) (fit []sup.NodeName) {
+	for _, n := range w.Model.Nodes {
+		if w.Model.Eligible(ch, n) {
+			fit = append(fit, n.Name)
+		}
+	}
+	return fit
+}
+
 // step draws an entry: mostly one order, and placements for most of what wants a node.
 func (d *draw) step(w *World) error {
+	if d.chance("settle", 20) {
+		return d.settle(w, rapid.IntRange(1, 12).Draw(d.t, "entries"))
+	}
 	n := 1
 	if d.chance("several", 15) {
 		n = rapid.IntRange(2, 4).Draw(d.t, "orders")
@@ -53,12 +104,7 @@ func (d *draw) place(w *World, wanting []*Child) (places, unplaced []string) {
 		return nil, nil
 	}
 	for _, ch := range wanting {
-		var fit []sup.NodeName
-		for _, n := range w.Model.Nodes {
-			if w.Model.Eligible(ch, n) {
-				fit = append(fit, n.Name)
-			}
-		}
+		fit := w.eligible(ch)
 		switch {
 		case d.chance("left for later", 10):
 		case d.chance("wrong placement", 3):
@@ -123,7 +169,7 @@ func (d *draw) order(w *World) string {
 	add(5, len(all) > 0, func() string { return d.late(w, one(d, "child", all)) })
 	add(20, len(gone) > 0, func() string { return "register " + string(one(d, "node", gone)) })
 	add(1, len(live) > 0, func() string { return "register " + string(one(d, "node", live)) })
-	add(6, len(live) > 0, func() string { return "down " + string(one(d, "node", live)) })
+	add(8, len(live) > 0, func() string { return "down " + string(one(d, "node", live)) })
 	add(2, len(live) > 0, func() string {
 		return strings.TrimSpace("leave " + string(one(d, "node", live)) + " " + one(d, "pace", []string{"", "paced"}))
 	})
@@ -198,7 +244,7 @@ func (d *draw) late(w *World, ch *Child) string {
 
 func (d *draw) start() string {
 	sp := sup.Spec{Name: one(d, "sup", supNames), Strategy: one(d, "strategy", d.strategies)}
-	sp.Intensity = &sup.Intensity{MaxRestarts: rapid.IntRange(0, 3).Draw(d.t, "max"), Within: sup.Of(one(d, "within", []time.Duration{time.Second, 5 * time.Second}))}
+	sp.Intensity = &sup.Intensity{MaxRestarts: rapid.IntRange(0, 4).Draw(d.t, "max"), Within: sup.Of(one(d, "within", []time.Duration{time.Second, 5 * time.Second}))}
 	if d.auto && sp.Strategy != sup.SimpleOneForOne {
 		sp.AutoShutdown = one(d, "auto", []sup.AutoShutdown{sup.NeverShutdown, sup.AnySignificant, sup.AllSignificant})
 	}
@@ -223,5 +269,8 @@ func (d *draw) child(id sup.ChildID) sup.ChildSpec {
 		c.Selector = &sup.Selector{Kind: sup.SelectNode, Node: one(d, "node", nodeNames)}
 	}
 	c.Significant = d.chance("significant", 40)
+	if c.Restart != sup.Temporary && d.chance("backoff", 20) {
+		c.Backoff = &sup.Backoff{}
+	}
 	return c.WithDefaults()
 }

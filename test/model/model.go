@@ -150,7 +150,7 @@ func (c *Cluster) Wanting() (wanting []*Child) {
 // Place gives a node to a child (S30): what does not fit any more is ignored.
 func (c *Cluster) Place(k sup.Key, node sup.NodeName, session uint64) {
 	ch, n := c.Child(k), c.Node(node)
-	if ch == nil || n == nil || ch.State != Wanted || n.Session != session || !c.Eligible(ch, n) {
+	if ch == nil || n == nil || ch.State != Wanted || ch.waits() || n.Session != session || !c.Eligible(ch, n) {
 		return
 	}
 	ch.State, ch.Node, ch.Inc, ch.Unplaceable, ch.Avoid = Placed, node, c.Index, false, ""
@@ -160,7 +160,7 @@ func (c *Cluster) Place(k sup.Key, node sup.NodeName, session uint64) {
 // else waits, and a restart by hand is told so.
 func (c *Cluster) Unplaced(k sup.Key, code sup.Code) {
 	ch := c.Child(k)
-	if ch == nil || ch.State != Wanted {
+	if ch == nil || ch.State != Wanted || ch.waits() {
 		return
 	}
 	s := ch.sup

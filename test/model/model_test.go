@@ -48,12 +48,16 @@ func story(t *rapid.T, met map[string]int, strategies ...sup.Strategy) {
 		t.Fatal(err)
 	}
 	w.Met = met
-	d := &draw{strategies: strategies, auto: autoShutdown}
-	t.Repeat(map[string]func(*rapid.T){"step": func(t *rapid.T) {
-		d.t = t
-		if err := d.step(w); err != nil {
+	d := &draw{t: t, strategies: strategies, auto: autoShutdown}
+	check := func(t *rapid.T, err error) {
+		if err != nil {
 			t.Fatalf("the model and the FSM differ after\n\n%s\n\n%v", strings.Join(w.Story, "\n"), err)
 		}
+	}
+	check(t, d.begin(w))
+	t.Repeat(map[string]func(*rapid.T){"step": func(t *rapid.T) {
+		d.t = t
+		check(t, d.step(w))
 	}})
 }
 

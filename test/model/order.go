@@ -18,7 +18,8 @@ import (
 // Orders:
 //
 //	register N [BEHAVIOR…] · down N · leave N [paced] · left N · drain N · undrain N · leader N · tick
-//	start SUP STRATEGY [max=1/5s] [auto=any|all] [limit=N] CHILD…   CHILD is ID[:RESTART][*][@NODE][!BEHAVIOR], * = significant
+//	start SUP STRATEGY [max=1/5s] [auto=any|all] [limit=N] CHILD…   CHILD is ID[:RESTART][*][~][@NODE][!BEHAVIOR], * = significant,
+//	                                             ~ = with a backoff of 1s, 2s, 4s, 4s, …, anew after 5s
 //	add SUP [CHILD] · terminate SUP/ID · restart SUP/ID · stop SUP [REASON]
 //	running SUP/ID[#INC] · ended SUP/ID[#INC] REASON · initfailed SUP/ID[#INC] · move SUP/ID[#INC]   INC is the entry that placed it
 //	again K                                      the K-th request is asked again under its key
@@ -82,11 +83,15 @@ func parseRun(text string) (sup.Key, uint64) {
 func parseChild(text string) sup.ChildSpec {
 	text, behavior, _ := strings.Cut(text, "!")
 	text, node, _ := strings.Cut(text, "@")
+	text, backoff := strings.CutSuffix(text, "~")
 	text, significant := strings.CutSuffix(text, "*")
 	id, restart, _ := strings.Cut(text, ":")
 	c := sup.ChildSpec{ID: sup.ChildID(id), Behavior: behavior, Restart: sup.Restart(restart), Significant: significant}
 	if behavior == "" {
 		c.Behavior = "exec"
+	}
+	if backoff {
+		c.Backoff = &sup.Backoff{Initial: sup.Of(time.Second), Max: sup.Of(4 * time.Second), Factor: 2, ResetAfter: sup.Of(5 * time.Second)}
 	}
 	if node != "" {
 		c.Selector = &sup.Selector{Kind: sup.SelectNode, Node: sup.NodeName(node)}
@@ -98,6 +103,9 @@ func printChild(c sup.ChildSpec) string {
 	text := string(c.ID) + ":" + string(c.Restart)
 	if c.Significant {
 		text += "*"
+	}
+	if c.Backoff != nil {
+		text += "~"
 	}
 	if c.Selector != nil {
 		text += "@" + string(c.Selector.Node)

@@ -127,6 +127,7 @@ func (s *Sup) exited(ch *Child, reason sup.ExitReason, avoid sup.NodeName) {
 	case ch.restartedAfter(reason):
 		if s.count() {
 			ch.again(avoid)
+			ch.backOff()
 			s.restarted([]*Child{ch}, crash)
 		}
 	case ch.temporary() || s.simple(): // S3, S34

@@ -148,11 +148,12 @@ func (c *Cluster) RestartChild(key string, k sup.Key) Answer {
 			return
 		}
 		ch.runs = append(ch.runs, key)
+		ch.crashes = 0 // S20: by hand the waits begin anew
 		switch {
 		case ch.held():
 			ch.stop(restart)
 		case ch.State == Wanted:
-			ch.Avoid, ch.Unplaceable = "", false
+			ch.Avoid, ch.Unplaceable, ch.notBefore = "", false, 0
 		case !ch.due:
 			ch.again("")
 		}
