@@ -2,7 +2,11 @@ package admin
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
+	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -66,4 +70,36 @@ func TestARealNodeHasFigures(t *testing.T) {
 	if t.Failed() {
 		t.Log(got)
 	}
+	documented(t, got)
+}
+
+// documented compares docs/metrics.md with what a node that has done something says of its metrics.
+func documented(t *testing.T, metrics string) {
+	t.Helper()
+	kinds, labels, helps := map[string]string{}, map[string][]string{}, map[string]string{}
+	sample := regexp.MustCompile(`^(supnode_\w+?)(?:_bucket|_sum|_count)?(?:\{(.*)\})? `)
+	label := regexp.MustCompile(`(\w+)="`)
+	for line := range strings.Lines(metrics) {
+		if rest, ok := strings.CutPrefix(line, "# HELP supnode_"); ok {
+			name, help, _ := strings.Cut(strings.TrimSpace(rest), " ")
+			helps["supnode_"+name] = help
+		} else if rest, ok := strings.CutPrefix(line, "# TYPE supnode_"); ok {
+			name, kind, _ := strings.Cut(strings.TrimSpace(rest), " ")
+			kinds["supnode_"+name] = kind
+		} else if m := sample.FindStringSubmatch(line); m != nil {
+			for _, l := range label.FindAllStringSubmatch(m[2], -1) {
+				if l[1] != "le" && !slices.Contains(labels[m[1]], l[1]) {
+					labels[m[1]] = append(labels[m[1]], l[1])
+				}
+			}
+		}
+	}
+	var b strings.Builder
+	b.WriteString("# Metrics\n\nWhat `GET /metrics` tells, in Prometheus' format, beside the Go runtime's own figures. Made from a node's answer by\n" +
+		"`go test ./admin -run TestARealNodeHasFigures -update`. [Operations](operations.md#what-to-watch) says which to watch.\n\n" +
+		"| metric | type | labels | |\n|---|---|---|---|\n")
+	for _, name := range slices.Sorted(maps.Keys(helps)) {
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", name, kinds[name], strings.Join(labels[name], ", "), strings.ReplaceAll(helps[name], "|", `\|`))
+	}
+	golden(t, filepath.Join("..", "docs", "metrics.md"), b.String())
 }

@@ -21,7 +21,12 @@ func TestTheHTTPReferenceIsTheAPI(t *testing.T) {
 	if err := json.Unmarshal(newFace(t).ask(http.MethodGet, "/openapi.json", "").Body.Bytes(), &d); err != nil {
 		t.Fatal(err)
 	}
-	path, want := filepath.Join("..", "docs", "http.md"), d.markdown()
+	golden(t, filepath.Join("..", "docs", "http.md"), d.markdown())
+}
+
+// golden compares a page of the documentation that is made from the code with what the code says now.
+func golden(t *testing.T, path, want string) {
+	t.Helper()
 	if *update {
 		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
@@ -32,7 +37,7 @@ func TestTheHTTPReferenceIsTheAPI(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := gocmp.Diff(want, string(got)); diff != "" {
-		t.Errorf("docs/http.md is not what the API says of itself; go test ./admin -run TestTheHTTPReference -update\n%s", diff)
+		t.Errorf("%s is not what the code says; run go test ./admin -run '^%s$' -update\n%s", path, t.Name(), diff)
 	}
 }
 
