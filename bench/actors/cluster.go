@@ -2,18 +2,17 @@ package actors
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
 
+	"github.com/supnode/supnode/bench/again"
 	sup "github.com/supnode/supnode/supervisor"
 	"github.com/supnode/supnode/test/jepsen-lite/history"
 )
@@ -24,15 +23,8 @@ type Cluster struct {
 	args     []string
 	board    *board
 	profiled bool
-	running  [nodes]*running
+	running  [nodes]*again.Process[answer]
 	watchers sync.WaitGroup
-}
-
-type running struct {
-	cmd     *exec.Cmd
-	in      *json.Encoder
-	close   func() error
-	answers chan answer // closed when the process has been waited for
 }
 
 // Start starts a cluster below dir whose board has size places, and waits until all nodes are ready. profiles is where the
@@ -66,38 +58,9 @@ func Start(ctx context.Context, dir string, lease history.Timing, failover strin
 	return c, nil
 }
 
-func (c *Cluster) launch(i int) error {
-	exe, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	cmd := exec.Command(exe, append(c.args, "-node", fmt.Sprint(i))...)
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		return err
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	r := &running{cmd: cmd, in: json.NewEncoder(in), close: in.Close, answers: make(chan answer, 1)}
-	c.running[i] = r
-	c.watchers.Go(func() {
-		defer close(r.answers)
-		for d := json.NewDecoder(out); ; {
-			var a answer
-			if d.Decode(&a) != nil {
-				cmd.Wait()
-				return
-			}
-			r.answers <- a
-		}
-	})
-	return nil
+func (c *Cluster) launch(i int) (err error) {
+	c.running[i], err = again.Start[answer](&c.watchers, nil, append(c.args, "-node", fmt.Sprint(i))...)
+	return err
 }
 
 func (c *Cluster) ready(ctx context.Context, i int) error {
@@ -106,22 +69,18 @@ func (c *Cluster) ready(ctx context.Context, i int) error {
 }
 
 func (c *Cluster) answer(ctx context.Context, i int) (answer, error) {
-	select {
-	case a, ok := <-c.running[i].answers:
-		switch {
-		case !ok:
-			return a, fmt.Errorf("%s has ended; see %s", nodeName(i), filepath.Join(c.dir, string(nodeName(i))+".log"))
-		case a.Error != "":
-			return a, fmt.Errorf("%s: %s", nodeName(i), a.Error)
-		}
-		return a, nil
-	case <-ctx.Done():
-		return answer{}, context.Cause(ctx)
+	a, err := c.running[i].Answer(ctx)
+	switch {
+	case err != nil:
+		return a, fmt.Errorf("%s: %w; see %s", nodeName(i), err, filepath.Join(c.dir, string(nodeName(i))+".log"))
+	case a.Error != "":
+		return a, fmt.Errorf("%s: %s", nodeName(i), a.Error)
 	}
+	return a, nil
 }
 
 func (c *Cluster) ask(ctx context.Context, i int, r request) (answer, error) {
-	if err := c.running[i].in.Encode(r); err != nil {
+	if err := c.running[i].Tell(r); err != nil {
 		return answer{}, err
 	}
 	return c.answer(ctx, i)
@@ -231,44 +190,25 @@ func (c *Cluster) Twice(ctx context.Context, node int, p Pool, d time.Duration) 
 
 // Signal sends a signal to a node.
 func (c *Cluster) Signal(node int, s syscall.Signal) error {
-	return c.running[node].cmd.Process.Signal(s)
+	return c.running[node].Cmd.Process.Signal(s)
 }
 
-// Close kills the nodes and waits for their ends.
+// Close ends the nodes and waits for their ends.
 func (c *Cluster) Close() error {
+	patience := time.Duration(0)
+	if c.profiled {
+		patience = 10 * time.Second // a node writes its profile when it ends by itself
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
 	var errs []error
 	for _, r := range c.running {
-		if r == nil {
-			continue
+		if r != nil {
+			errs = append(errs, r.End(ctx))
 		}
-		_ = r.close() // closed already, when the node was killed
-		if c.profiled {
-			r.await()
-		}
-		if err := r.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-			errs = append(errs, err)
-		}
-		go func() { // until the watcher has seen the end
-			for range r.answers {
-			}
-		}()
 	}
 	c.watchers.Wait()
 	return errors.Join(append(errs, c.board.close())...)
-}
-
-// await gives a node that was told to end the time to write its profile.
-func (r *running) await() {
-	for end := time.After(10 * time.Second); ; {
-		select {
-		case _, open := <-r.answers:
-			if !open {
-				return
-			}
-		case <-end:
-			return
-		}
-	}
 }
 
 func pause(ctx context.Context, d time.Duration) error {

@@ -2,17 +2,16 @@ package bareraft
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/supnode/supnode/bench/again"
 	"github.com/supnode/supnode/test/jepsen-lite/history"
 )
 
@@ -24,17 +23,10 @@ type Cluster struct {
 	dir      string
 	ttl      time.Duration
 	servers  []string
-	nodes    map[string]*node
+	nodes    map[string]*again.Process[line]
 	terms    chan term // the first commits of new leaders
 	leader   string
 	watchers sync.WaitGroup
-}
-
-type node struct {
-	cmd     *exec.Cmd
-	in      *json.Encoder
-	close   func() error // ends the node
-	answers chan line
 }
 
 type term struct {
@@ -44,7 +36,7 @@ type term struct {
 
 // Start starts a cluster below dir, with Raft's time-outs as of this lease_ttl, and waits for its leader.
 func Start(ctx context.Context, dir string, ttl time.Duration) (c *Cluster, err error) {
-	c = &Cluster{dir: dir, ttl: ttl, nodes: make(map[string]*node), terms: make(chan term, 64)}
+	c = &Cluster{dir: dir, ttl: ttl, nodes: make(map[string]*again.Process[line]), terms: make(chan term, 64)}
 	// A loopback network of one's own: nobody else has taken the ports there when a node comes back.
 	net := fmt.Sprintf("127.%d.%d", 1+rand.IntN(254), rand.IntN(256))
 	for i := range size {
@@ -62,45 +54,20 @@ func Start(ctx context.Context, dir string, ttl time.Duration) (c *Cluster, err 
 }
 
 func (c *Cluster) launch(id string) error {
-	exe, err := os.Executable()
-	if err != nil {
-		return err
-	}
 	dir := filepath.Join(c.dir, id)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	cmd := exec.Command(exe, argument, "-id", id, "-dir", dir, "-servers", strings.Join(c.servers, ","), "-lease", c.ttl.String())
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		return err
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	n := &node{cmd: cmd, in: json.NewEncoder(in), close: in.Close, answers: make(chan line, 1)}
-	c.nodes[id] = n
-	c.watchers.Go(func() {
-		defer close(n.answers)
-		for d := json.NewDecoder(out); ; {
-			var l line
-			if d.Decode(&l) != nil {
-				cmd.Wait()
-				return
-			}
-			if l.Committed != 0 {
-				c.terms <- term{id, l.Committed}
-			} else {
-				n.answers <- l
-			}
+	n, err := again.Start(&c.watchers, func(l line) bool {
+		if l.Committed != 0 {
+			c.terms <- term{id, l.Committed}
 		}
-	})
-	return nil
+		return l.Committed != 0
+	}, argument, "-id", id, "-dir", dir, "-servers", strings.Join(c.servers, ","), "-lease", c.ttl.String())
+	if err == nil {
+		c.nodes[id] = n
+	}
+	return err
 }
 
 // elected waits for a leader's first commit.
@@ -115,22 +82,17 @@ func (c *Cluster) elected(ctx context.Context) (history.Instant, error) {
 }
 
 func (c *Cluster) ask(ctx context.Context, id string, r request) (line, error) {
-	n := c.nodes[id]
-	if err := n.in.Encode(r); err != nil {
+	if err := c.nodes[id].Tell(r); err != nil {
 		return line{}, err
 	}
-	select {
-	case l, ok := <-n.answers:
-		switch {
-		case !ok:
-			return l, fmt.Errorf("%s of bare Raft has ended", id)
-		case l.Error != "":
-			return l, fmt.Errorf("%s of bare Raft: %s", id, l.Error)
-		}
-		return l, nil
-	case <-ctx.Done():
-		return line{}, context.Cause(ctx)
+	l, err := c.nodes[id].Answer(ctx)
+	switch {
+	case err != nil:
+		return l, fmt.Errorf("%s of bare Raft: %w", id, err)
+	case l.Error != "":
+		return l, fmt.Errorf("%s of bare Raft: %s", id, l.Error)
 	}
+	return l, nil
 }
 
 // Load has appliers beside the leader apply entries for d, one after another each; before each entry an applier rests for a
@@ -162,7 +124,7 @@ func (c *Cluster) Election(ctx context.Context) (time.Duration, error) {
 	}
 	old := c.leader
 	killed := history.Now()
-	if err := c.nodes[old].cmd.Process.Kill(); err != nil {
+	if err := c.nodes[old].Cmd.Process.Kill(); err != nil {
 		return 0, err
 	}
 	var at history.Instant
@@ -172,7 +134,8 @@ func (c *Cluster) Election(ctx context.Context) (time.Duration, error) {
 			return 0, err
 		}
 	}
-	for range c.nodes[old].answers { // closed when the process has been waited for
+	if err := c.nodes[old].Ended(ctx); err != nil {
+		return 0, err
 	}
 	if err := c.launch(old); err != nil {
 		return 0, err
@@ -201,16 +164,11 @@ func (c *Cluster) caughtUp(ctx context.Context, id string) error {
 
 // Close ends the nodes and waits for them.
 func (c *Cluster) Close() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel() // they have nothing to finish
 	var errs []error
 	for _, n := range c.nodes {
-		_ = n.close() // closed already, when the node was killed
-		if err := n.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-			errs = append(errs, err)
-		}
-		go func() { // until the watcher has seen the end
-			for range n.answers {
-			}
-		}()
+		errs = append(errs, n.End(ctx))
 	}
 	c.watchers.Wait()
 	return errors.Join(errs...)
