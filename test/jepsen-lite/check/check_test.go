@@ -397,10 +397,14 @@ func TestARunThatWasStoppedAtOnceNeedsNoRecord(t *testing.T) {
 	for _, x := range []struct {
 		lasted history.Instant
 		reason string
+		asked  history.Instant // when a client asked for its end, after its start; 0 = none did
 		ok     bool
-	}{{250, "shutdown", true}, {251, "shutdown", false}, {1, "error", false}} {
+	}{{250, "shutdown", 0, true}, {251, "shutdown", 0, false}, {1, "error", 0, false}, {251, "shutdown", 250, true}, {251, "shutdown", 251, false}, {251, "error", 1, false}} {
 		h := good()
 		k := history.Key{Supervisor: "pool", Child: "brief"}
+		if x.asked > 0 {
+			h.Ops = append(h.Ops, history.Op{Key: k, Kind: history.OpTerminate, Invoked: (8000 + x.asked) * ms, Returned: 9000 * ms, Outcome: history.Maybe})
+		}
 		for i := range h.Streams {
 			events := []history.Event{run(k, "n2", 30, history.ChildStarted, 8000), stop(k, "n2", x.reason, 8000+x.lasted)}
 			for j := range events {

@@ -125,6 +125,15 @@ func (t *truth) unseen(c *told, brief bool) {
 	}
 }
 
+// askedToEnd reports whether a client asked for the end of what ran since then while it may have had no record yet; that it
+// has ended can be told much later, when the leader changes meanwhile.
+func (t *truth) askedToEnd(k history.Key, since time.Time) bool {
+	at, ok := t.mono(since)
+	return ok && slices.ContainsFunc(t.h.Ops, func(o history.Op) bool {
+		return o.Key == k && o.Kind != history.OpStart && o.Invoked <= at.Add(pulse) && (o.Returned == 0 || o.Returned >= at)
+	})
+}
+
 // hurt reports whether the event's node was hurt within a start-up time of the event.
 func (t *truth) hurt(e history.Event) bool {
 	at, ok := t.mono(e.Time)
@@ -148,7 +157,8 @@ func (t *truth) stopped(e history.Event, c *told) {
 		return // an incarnation that ended before it was told to run
 	}
 	c.running = false
-	t.unseen(c, e.Time.Sub(c.unseen.Time) <= pulse && e.Reason != "error" && e.Reason != "normal")
+	asked := e.Reason != "error" && e.Reason != "normal"
+	t.unseen(c, asked && (e.Time.Sub(c.unseen.Time) <= pulse || t.askedToEnd(e.Key(), c.unseen.Time)))
 	at, ok := t.mono(e.Time)
 	if !ok {
 		t.ambiguous("event %d: the wall clock was set meanwhile", e.ID)
