@@ -10,6 +10,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/supnode/supnode/actor"
 )
@@ -503,6 +504,20 @@ func TestAWaitingCallerCanGiveUp(t *testing.T) {
 	end <- true
 	n, _ := add.Call(r.bounded(), ref, 1)
 	want(t, "work that nobody waits for is not started", n, 1)
+}
+
+// What a panic says may be as long as it likes: the caller and the log get its beginning, and the stack.
+func TestAPanicOfManyWordsStillShowsItsStack(t *testing.T) {
+	r := newRig(t)
+	ref := r.spawn("w", 1)
+	_, err := r.run(ref, func(*actor.Context, *state) (int, error) { panic("boom \xff" + strings.Repeat("é", 100_000)) })
+	var p *actor.PanicError
+	if !errors.As(err, &p) || len(p.Value) > 1100 || !utf8.ValidString(p.Value) || !strings.HasPrefix(p.Value, "boom \uFFFDéé") || !strings.HasSuffix(p.Value, "é …") {
+		t.Errorf("the caller got %.2000v", err)
+	}
+	if e := r.exit("w", 1); len(e.Detail) > 4096 || !strings.Contains(e.Detail, "actor_test.go") {
+		t.Errorf("the exit has %d bytes: %.2000s", len(e.Detail), e.Detail)
+	}
 }
 
 func TestMistakesOfTheProgramPanic(t *testing.T) {

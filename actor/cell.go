@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -216,13 +217,25 @@ func (c *cell) serve(e *envelope) {
 
 // panicked ends the incarnation because its code panicked, and tells the caller.
 func (c *cell) panicked(v any, typ string) {
-	value, stack := fmt.Sprint(v), stackOfPanic()
+	value, stack := clipped(fmt.Sprint(v)), stackOfPanic()
 	k := c.serving.Swap(nil)
 	c.waiting.Store(nil)
 	c.leave(Error, fmt.Sprintf("panic at %s: %s\n%s", typ, value, stack))
 	if k != nil {
 		k.answer(nil, &PanicError{c.slot.key, typ, value, stack})
 	}
+}
+
+// maxPanic bounds what is told of the value of a panic, in bytes: the stack behind it in the detail of the exit is worth more.
+const maxPanic = 1024
+
+// clipped cuts what a panic says to maxPanic bytes, as valid UTF-8: it goes to the caller and into the log.
+func clipped(s string) string {
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	if len(s) > maxPanic {
+		s = strings.ToValidUTF8(s[:maxPanic], "") + " …"
+	}
+	return s
 }
 
 // leave has the incarnation end for a reason of its own, after the handler of now.

@@ -230,7 +230,7 @@ func (m *memory) Read(ctx context.Context, q node.Query) (node.Answer, error) {
 			}
 		}
 		events, oldest, newest := s.Events(q.Since, q.Limit)
-		if q.Since+1 < oldest {
+		if oldest > 0 && q.Since < oldest-1 {
 			return a, &sup.Problem{Code: sup.CodeEventsCompacted, Bound: int64(oldest), Detail: "too old"}
 		}
 		a.Events, a.LastEvent = events, newest

@@ -19,6 +19,7 @@ import (
 type route struct {
 	role  Role
 	query []string // the parameters there are, sorted
+	text  []string // those of them that may be empty
 	body  bool
 }
 
@@ -28,14 +29,17 @@ func routeOf(role Role, path *huma.PathItem, method string) route {
 	for _, p := range op.Parameters {
 		if p.In == "query" {
 			r.query = append(r.query, p.Name)
+			if p.Schema.Type == huma.TypeString && len(p.Schema.Enum) == 0 {
+				r.text = append(r.text, p.Name)
+			}
 		}
 	}
 	slices.Sort(r.query)
 	return r
 }
 
-// check refuses parameters that there are not, ones that are given twice, and a body where none is read. The body has been
-// taken in.
+// check refuses parameters that there are not, ones that are given twice or without a value, and a body where none is read:
+// ?dry_run alone would be no dry run. The body has been taken in.
 func (to route) check(r *http.Request) *sup.Problem {
 	given, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -51,6 +55,8 @@ func (to route) check(r *http.Request) *sup.Problem {
 			at.Message = fmt.Sprintf("unknown parameter %q; there are: %s", name, strings.Join(to.query, ", "))
 		case len(given[name]) > 1:
 			at.Message = fmt.Sprintf("%s is given %d times; give it once", name, len(given[name]))
+		case given.Get(name) == "" && !slices.Contains(to.text, name):
+			at.Message = fmt.Sprintf("%s has no value; write %s=VALUE or leave it out", name, name)
 		default:
 			continue
 		}

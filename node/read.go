@@ -171,7 +171,7 @@ func (n *Node) query(s *fsm.State, q Query, leader sup.NodeName) (a Answer, err 
 		a.Moves = s.PlanRebalance(min(limit, fsm.MaxMoves))
 	case QueryEvents:
 		events, oldest, newest := s.Events(q.Since, limit)
-		if q.Since+1 < oldest {
+		if oldest > 0 && q.Since < oldest-1 {
 			return a, &sup.Problem{Code: sup.CodeEventsCompacted, Bound: int64(oldest),
 				Detail: fmt.Sprintf("events up to %d are no longer kept: begin at since=%d", oldest-1, oldest-1)}
 		}

@@ -3,6 +3,7 @@ package node_test
 import (
 	"context"
 	"errors"
+	"math"
 	"testing"
 	"time"
 
@@ -48,6 +49,13 @@ func TestEventsAreWaitedForAtEveryNode(t *testing.T) {
 	}
 	for _, name := range []sup.NodeName{"n1", "a1"} {
 		a, err := c.nodes[name].Read(ctx, node.Query{Kind: node.QueryEvents, Stale: true, Since: newest.LastEvent, Wait: 50 * time.Millisecond})
+		if err != nil || len(a.Events) != 0 {
+			t.Errorf("%s: %+v, %v", name, a.Events, err)
+		}
+	}
+	// Nothing is too old about the events after an id that nobody will ever see.
+	for _, name := range []sup.NodeName{"n1", "a1"} {
+		a, err := c.nodes[name].Read(ctx, node.Query{Kind: node.QueryEvents, Since: math.MaxUint64})
 		if err != nil || len(a.Events) != 0 {
 			t.Errorf("%s: %+v, %v", name, a.Events, err)
 		}

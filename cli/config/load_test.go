@@ -201,7 +201,7 @@ func TestErrorsNameFileLineColumnAndRemedy(t *testing.T) {
 		{"a supervisor without name", "- name: pool\n    children", "- children", `n1.yaml:29:5: this supervisor has no name; without one a cluster couldn't know that it has been created`},
 		{"a child without id", "{id: w1, behavior", "{behavior", `n1.yaml:31:9: supervisors[0].children[0].id: a child needs an id`},
 		{"a strategy that is not", "- name: pool\n", "- name: pool\n    strategy: best_of_all\n", `n1.yaml:30:15: supervisors[0].strategy: "best_of_all" is not a strategy; use one_for_one`},
-		{"a field of later", "{id: w1, behavior", "{id: w1, max_per_node: 1, behavior", `n1.yaml:31:18: unknown key "max_per_node" in supervisors[0].children[0]; `},
+		{"a field that children do not have", "{id: w1, behavior", "{id: w1, depends_on: w0, behavior", `n1.yaml:31:18: unknown key "depends_on" in supervisors[0].children[0]; `},
 		{"a backoff", "{id: w1, behavior", "{id: w1, backoff: {initial: 1m, max: 5s, factor: 1.5}, behavior", `n1.yaml:31:46: supervisors[0].children[0].backoff.max: 5s is shorter than the first wait, 1m0s`},
 		{"a supervisor twice", "supervisors:\n", "supervisors:\n  - {name: pool}\n", `n1.yaml:30:11: supervisor "pool" is listed twice`},
 	} {

@@ -1,0 +1,32 @@
+package admin
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// ?dry_run without a value is no dry run for whoever reads it as false: it must not move anything.
+func TestAParameterWithoutAValueIsRefused(t *testing.T) {
+	f := newFace(t)
+	f.must(http.StatusCreated, http.MethodPost, "/v1/supervisors", pool)
+	for _, c := range []struct{ method, path, name string }{
+		{http.MethodPost, "/v1/rebalance?dry_run", "dry_run"},
+		{http.MethodPost, "/v1/rebalance?dry_run=", "dry_run"},
+		{http.MethodPost, "/v1/rebalance?max=", "max"},
+		{http.MethodPut, "/v1/supervisors/pool?dry_run", "dry_run"},
+		{http.MethodGet, "/v1/events?since=", "since"},
+		{http.MethodGet, "/v1/supervisors/pool/children?limit=", "limit"},
+		{http.MethodGet, "/v1/supervisors?consistency=", "consistency"},
+	} {
+		body := ""
+		if c.method == http.MethodPut {
+			body = `{"name": "pool"}`
+		}
+		w := f.ask(c.method, c.path, body)
+		if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), c.name+" has no value; write "+c.name+"=VALUE or leave it out") {
+			t.Errorf("%s %s: %d %s", c.method, c.path, w.Code, w.Body)
+		}
+	}
+	f.must(http.StatusOK, http.MethodGet, "/v1/supervisors/pool/children?after=", "") // what the last page's next says
+}
