@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -89,6 +91,8 @@ type kid struct {
 	node  string   // pinned; empty: round_robin
 	flags []string // of the child program
 	more  map[string]any
+	tree  map[string]any // a supervisor in place of a command: its manifest but for the children
+	kids  []kid          // of the tree
 }
 
 // tell makes a tale whose supervisor has the test's name.
@@ -101,6 +105,13 @@ func (s *stage) tell(t *testing.T) *tale {
 
 // spec is a child spec, or a template when the kid has no id.
 func (d *tale) spec(k kid) map[string]any {
+	if k.tree != nil {
+		tree := maps.Clone(k.tree)
+		tree["children"] = d.specs(k.kids)
+		spec := map[string]any{"id": k.id, "supervisor": tree}
+		maps.Copy(spec, k.more)
+		return spec
+	}
 	args := append([]string{"-dir", d.dir, "-crash-file", d.trigger(k.id)}, k.flags...)
 	spec := map[string]any{"behavior": "exec", "args": []any{map[string]any{"command": programs.child, "args": args}}}
 	if k.id != "" {
@@ -109,9 +120,7 @@ func (d *tale) spec(k kid) map[string]any {
 	if k.node != "" {
 		spec["selector"] = map[string]any{"node": k.node, "fallback": "least_loaded"}
 	}
-	for field, v := range k.more {
-		spec[field] = v
-	}
+	maps.Copy(spec, k.more)
 	return spec
 }
 
@@ -125,13 +134,37 @@ func (d *tale) specs(kids []kid) (all []any) {
 // begin starts the supervisor.
 func (d *tale) begin(strategy string, more map[string]any, kids ...kid) {
 	d.t.Helper()
-	m := map[string]any{"name": d.name, "strategy": strategy, "selector": "round_robin", "children": d.specs(kids)}
-	for field, v := range more {
-		m[field] = v
-	}
-	must(d.t, d.client.StartSupervisor(d.ctx, m, d.name))
-	d.running(ids(kids)...)
+	must(d.t, d.client.StartSupervisor(d.ctx, d.manifest(strategy, more, kids...), d.name))
+	d.allRun(kids)
 }
+
+// manifest is what the supervisor starts from, or what it is to become.
+func (d *tale) manifest(strategy string, more map[string]any, kids ...kid) map[string]any {
+	m := map[string]any{"name": d.name, "strategy": strategy, "selector": "round_robin", "children": d.specs(kids)}
+	maps.Copy(m, more)
+	return m
+}
+
+// allRun waits until exactly these children are there and run, at every level of the tree.
+func (d *tale) allRun(kids []kid) {
+	d.t.Helper()
+	d.running(ids(kids)...)
+	for _, k := range kids {
+		if k.tree != nil {
+			d.of(k.id).allRun(k.kids)
+		}
+	}
+}
+
+// of is the tale of a child that is a supervisor.
+func (d *tale) of(id string) *tale {
+	sub := *d
+	sub.name = d.name + "/" + id
+	return &sub
+}
+
+// path is where the API has the supervisor.
+func (d *tale) path() string { return "/v1/supervisors/" + url.PathEscape(d.name) }
 
 func ids(kids []kid) (all []string) {
 	for _, k := range kids {

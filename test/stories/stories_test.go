@@ -31,8 +31,20 @@ func TestStories(t *testing.T) {
 		{"S38 any_significant stops at the first end", anySignificant},
 		{"S38 all_significant stops at the last end", allSignificant},
 		{"S34 simple_one_for_one numbers its children and stops them together", simple},
+		{"a tree starts in order and stops in reverse over its levels", treeInOrder},
+		{"a subtree restarts in order with its group", subtreeInAGroup},
+		{"a sub-supervisor with too many restarts is restarted with its initial children", treeRestarts},
+		{"a transient sub-supervisor with too many restarts stays down", treeStaysDown},
+		{"a tree with no restart left stops level by level", treeGivesUp},
+		{"a change leaves alone what does not differ", liveChange},
+		{"a new order needs no restart", newOrder},
+		{"a change of the strategy is refused", otherStrategy},
+		{"a sub-supervisor that differs is restarted as a whole", changeOfATree},
 	} {
-		t.Run(story.name, func(t *testing.T) { story.tell(s.tell(t)) })
+		t.Run(story.name, func(t *testing.T) {
+			t.Parallel()
+			story.tell(s.tell(t))
+		})
 	}
 }
 

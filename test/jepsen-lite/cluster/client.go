@@ -191,7 +191,7 @@ func (c *Client) Supervisors(ctx context.Context) ([]Supervisor, error) {
 
 // Supervisor reads one, linearizably.
 func (c *Client) Supervisor(ctx context.Context, name string) (s Supervisor, err error) {
-	_, err = c.Do(ctx, "GET", "/v1/supervisors/"+name, nil, nil, &s, "")
+	_, err = c.Do(ctx, "GET", "/v1/supervisors/"+url.PathEscape(name), nil, nil, &s, "")
 	return s, err
 }
 
@@ -206,7 +206,7 @@ func (c *Client) Children(ctx context.Context, supervisor string) (all []Child, 
 		if after != "" {
 			q.Set("after", after)
 		}
-		if _, err := c.Do(ctx, "GET", "/v1/supervisors/"+supervisor+"/children", q, nil, &page, ""); err != nil {
+		if _, err := c.Do(ctx, "GET", "/v1/supervisors/"+url.PathEscape(supervisor)+"/children", q, nil, &page, ""); err != nil {
 			return nil, err
 		}
 		all = append(all, page.Children...)
@@ -233,14 +233,14 @@ func (c *Client) StartSupervisor(ctx context.Context, manifest any, key string) 
 
 // StopSupervisor stops one.
 func (c *Client) StopSupervisor(ctx context.Context, name, key string) error {
-	_, err := c.Do(ctx, "DELETE", "/v1/supervisors/"+name, nil, nil, nil, key)
+	_, err := c.Do(ctx, "DELETE", "/v1/supervisors/"+url.PathEscape(name), nil, nil, nil, key)
 	return err
 }
 
 // Operate does one operation on a child, asking until the outcome is known or ctx is over. spec is what a start sends.
 func (c *Client) Operate(ctx context.Context, kind string, child history.Key, spec any, key string) history.Op {
 	op := history.Op{Key: child, Kind: kind, Invoked: history.Now()}
-	children := "/v1/supervisors/" + child.Supervisor + "/children"
+	children := "/v1/supervisors/" + url.PathEscape(child.Supervisor) + "/children"
 	var err error
 	switch kind {
 	case history.OpStart:

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -22,7 +23,7 @@ const (
 
 const (
 	suffix    = ".journal"
-	separator = "~" // in no supervisor's name and no child's id
+	separator = "~" // in no supervisor's name, escaped, and no child's id
 )
 
 // Identity is whose journal it is.
@@ -51,7 +52,7 @@ func FromEnv(role string) (Identity, error) {
 }
 
 func (id Identity) file() string {
-	return strings.Join([]string{id.Supervisor, id.Child, strconv.FormatUint(id.Incarnation, 10), id.Node,
+	return strings.Join([]string{url.PathEscape(id.Supervisor), id.Child, strconv.FormatUint(id.Incarnation, 10), id.Node,
 		strconv.Itoa(id.PID), id.Role}, separator) + suffix
 }
 
@@ -62,8 +63,9 @@ func parseFile(name string) (id Identity, ok bool) {
 	}
 	inc, err1 := strconv.ParseUint(f[2], 10, 64)
 	pid, err2 := strconv.Atoi(f[4])
-	return Identity{Key: history.Key{Supervisor: f[0], Child: f[1]}, Node: f[3], Incarnation: inc, PID: pid, Role: f[5]},
-		err1 == nil && err2 == nil
+	supervisor, err3 := url.PathUnescape(f[0]) // SUP/ID is a sub-supervisor's
+	return Identity{Key: history.Key{Supervisor: supervisor, Child: f[1]}, Node: f[3], Incarnation: inc, PID: pid, Role: f[5]},
+		err1 == nil && err2 == nil && err3 == nil
 }
 
 // Writer appends records to one process's journal. It is safe for concurrent use.
