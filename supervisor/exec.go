@@ -15,7 +15,8 @@ const ExecBehavior = "exec"
 // MaxEnvFiles bounds the files of env_file.
 const MaxEnvFiles = 16
 
-// ExecArgs is the one argument of an exec child. A field that is left out has its zero value.
+// ExecArgs is the first argument of an exec child; those that follow, strings or numbers, are further Args: so the children
+// of one template can differ (S34). A field that is left out has its zero value.
 type ExecArgs struct {
 	Command    string            `json:"command"` // an absolute path, or a name looked up in PATH; its node decides whether it may run
 	Args       []string          `json:"args,omitempty"`
@@ -48,11 +49,11 @@ var ReservedEnv = []string{"SUPNODE_CHILD", "SUPNODE_INCARNATION", "SUPNODE_NODE
 
 func (v *validator) exec(at string, args []json.RawMessage) (a ExecArgs) {
 	const want = `write one object: [{"command": "/bin/sleep", "args": ["60"]}]`
-	if len(args) != 1 {
-		v.add(at+"args", "exec takes one argument and this child has %d; %s", len(args), want)
+	if len(args) == 0 {
+		v.add(at+"args", "exec needs an argument and this child has none; %s", want)
 		return a
 	}
-	o, ok := v.object(at+"args[0]", args[0], "the argument of exec is an object; "+want)
+	o, ok := v.object(at+"args[0]", args[0], "the first argument of exec is an object; "+want)
 	if !ok {
 		return a
 	}
@@ -65,8 +66,24 @@ func (v *validator) exec(at string, args []json.RawMessage) (a ExecArgs) {
 	a.Liveness = o.liveness()
 	a.Limits = o.limits()
 	o.rest("exec")
+	for i, raw := range args[1:] {
+		a.Args = append(a.Args, v.word(fmt.Sprintf("%sargs[%d]", at, i+1), raw))
+	}
 	v.execValues(o, &a)
 	return a
+}
+
+// word is a further argument of exec as the command gets it.
+func (v *validator) word(at string, raw json.RawMessage) (text string) {
+	var number json.Number
+	switch {
+	case json.Unmarshal(raw, &text) == nil && raw[0] == '"':
+	case json.Unmarshal(raw, &number) == nil && raw[0] != '"' && number != "":
+		text = number.String()
+	default:
+		v.add(at, "what follows the first argument of exec is passed to the command, so it is a string or a number")
+	}
+	return text
 }
 
 const nul = "a NUL byte cannot be passed to a command"

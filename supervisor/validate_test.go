@@ -102,8 +102,8 @@ func TestInvalidManifests(t *testing.T) {
 		{`{"children": [{"behavior": "x"}]}`, "children[0].id", "needs an id"},
 		{`{"children": [{"id": "w", "behavior": "x"}, {"id": "w", "behavior": "x"}]}`, "children[1].id", "children[0]"},
 		{`{"children": [{"id": "w"}]}`, "children[0].behavior", "exec"},
-		{exec(`[]`), "children[0].args", "one argument"},
-		{exec(`[{"command": "a"}, {"command": "b"}]`), "children[0].args", "one argument"},
+		{exec(`[]`), "children[0].args", "needs an argument"},
+		{exec(`[{"command": "a"}, {"command": "b"}]`), "children[0].args[1]", "a string or a number"},
 		{exec(`["/bin/true"]`), "children[0].args[0]", "object"},
 		{exec(`[{}]`), "children[0].args[0].command", "needs a command"},
 		{exec(`[{"command": ""}]`), "children[0].args[0].command", "needs a command"},
@@ -203,6 +203,19 @@ func TestNames(t *testing.T) { // api.md §4
 	for id, want := range map[ChildID]bool{"w1": true, "a.b": true, "-": true, ".a": false, "": false, "a b": false, ChildID(strings.Repeat("x", 129)): false} {
 		if id.Valid() != want {
 			t.Errorf("child id %q", id)
+		}
+	}
+}
+
+func TestFurtherArgumentsOfACommand(t *testing.T) {
+	a, errs := ParseExecArgs([]json.RawMessage{[]byte(`{"command": "/x", "args": ["-q"]}`), []byte(`"a b"`), []byte(`3.50`)})
+	if diff := cmp.Diff([]string{"-q", "a b", "3.50"}, a.Args); diff != "" || errs != nil {
+		t.Error(diff, errs)
+	}
+	for _, wrong := range []string{`null`, `true`, `{"command": "/y"}`, `["x"]`} {
+		_, errs := ParseExecArgs([]json.RawMessage{[]byte(`{"command": "/x"}`), []byte(wrong)})
+		if len(errs) != 1 || errs[0].Location != "args[1]" {
+			t.Errorf("%s: %+v", wrong, errs)
 		}
 	}
 }

@@ -70,8 +70,8 @@ func TestALinkDoesNotWidenWhatIsAllowed(t *testing.T) {
 
 func TestParseProgram(t *testing.T) {
 	for _, c := range []struct{ args, text string }{
-		{``, "takes one argument"},
-		{`{"command": "/a"} | {"command": "/b"}`, "has 2"},
+		{``, "needs an argument"},
+		{`{"command": "/a"} | {"command": "/b"}`, "a string or a number"},
 		{`"sleep 1"`, "is an object"},
 		{`{"args": ["x"]}`, "needs a command"},
 		{`{"command": "/a", "args": "x"}`, "args[0].args"},
