@@ -41,8 +41,30 @@ type balance struct {
 type side struct {
 	node  *Node
 	load  int
-	free  []*Child // that may be moved, longest there first
+	free  []*Child // that may be moved, longest there first; nil = is moved
 	spent bool     // nothing of it can go anywhere
+
+	tried map[*side]int // of free, those from this index on can't go there
+}
+
+// give takes the newest child that can go to another side; nil = none can. What can't go there never can while a plan is made,
+// so that it is looked at once.
+func (x *side) give(s *State, to *side) *Child {
+	if x.tried == nil {
+		x.tried = map[*side]int{}
+	}
+	i, tried := x.tried[to]
+	if !tried {
+		i = len(x.free)
+	}
+	for i--; i >= 0; i-- {
+		if c := x.free[i]; c != nil && s.Ineligible(c, to.node) == "" {
+			x.free[i], x.tried[to] = nil, i
+			return c
+		}
+	}
+	x.tried[to] = 0
+	return nil
 }
 
 func (s *State) newBalance() *balance {
@@ -115,12 +137,9 @@ func (b *balance) even() bool {
 			if from.load-to.load < 2 {
 				break
 			}
-			for i := len(from.free) - 1; i >= 0; i-- {
-				if c := from.free[i]; b.s.Ineligible(c, to.node) == "" {
-					from.free = slices.Delete(from.free, i, i+1)
-					b.shift(c, from, to)
-					return true
-				}
+			if c := from.give(b.s, to); c != nil {
+				b.shift(c, from, to)
+				return true
 			}
 		}
 		from.spent = true

@@ -111,3 +111,25 @@ func BenchmarkPlanRebalance(b *testing.B) {
 		}
 	}
 }
+
+// What can't go to a node is looked at once for it, not once for every move: that is the leader's time.
+func TestAPlanLooksAtAChildOnceForEachNode(t *testing.T) {
+	s := newWorld(t)
+	s.register("n1", "job")
+	sp := sup.Spec{Name: "pool", Selector: sup.LeastLoaded}
+	for i := range 3 * MaxMoves {
+		sp.Children = append(sp.Children, sup.ChildSpec{ID: sup.ChildID(fmt.Sprintf("w%04d", i)), Behavior: "job"})
+	}
+	s.apply(Command{StartSupervisor: &StartSupervisor{Spec: sp.WithDefaults(), Home: "n1"}})
+	s.settle()
+	s.register("n2", "other") // the emptiest for ever
+	s.register("n3", "job")
+	looks := testing.AllocsPerRun(1, func() { // each look that is in vain makes a reason
+		if n := len(s.s.PlanRebalance(MaxMoves)); n != MaxMoves {
+			t.Fatalf("%d moves", n)
+		}
+	})
+	if limit := float64(20 * 3 * MaxMoves); looks > limit {
+		t.Fatalf("%v allocations, above %v", looks, limit)
+	}
+}
