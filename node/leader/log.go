@@ -134,7 +134,9 @@ func (m *Machine) finished(it *item, res fsm.Result, done *acks) {
 			m.relook()
 		}
 	case c.Move != nil:
-		if res.Status != fsm.OK {
+		if res.Status == fsm.OK {
+			m.moves.commit(c.Move.Key, m.now)
+		} else {
 			m.endMove(c.Move.Key)
 			m.relook()
 		}

@@ -33,8 +33,8 @@ type move struct {
 	from sup.NodeName
 	inc  sup.Incarnation // the one that is stopped
 	lane int
-	at   Instant
-	late bool // it has no place any more
+	at   Instant // of its Move's commit; never = not yet
+	late bool    // it has no place any more
 }
 
 // The lanes of a departure.
@@ -95,11 +95,12 @@ func (m *Machine) moveChildren() {
 	}
 }
 
-// expireMoves lets moves that take long keep their places no longer.
+// expireMoves lets moves that take long keep their places no longer. One that is not committed keeps it: a log that stalls
+// must not have one child after another stopped whose next start it can't take.
 func (m *Machine) expireMoves() {
 	for _, o := range m.moves.open { // any order: each by itself
 		switch {
-		case o.late:
+		case o.late, o.at == never:
 		case m.now < o.at+moveTurn:
 			m.moves.look(o.at + moveTurn)
 		default:
@@ -135,7 +136,9 @@ func (m *Machine) depart(v *member, d *departure, all bool) {
 			switch m.mobility(w, c, all) {
 			case goes:
 				m.begin(d, c)
-				stops = append(stops, rpc.Stop{Session: v.session, Key: k, Inc: c.Inc, Timeout: int64(c.ShutdownTimeout()), Move: true})
+				if c.Spec.Restart.OnNodeLoss() != sup.Remove { // a temporary one may run by the time of the commit: then it stays
+					stops = append(stops, rpc.Stop{Session: v.session, Key: k, Inc: c.Inc, Timeout: int64(c.ShutdownTimeout()), Move: true})
+				}
 			case turnsBack:
 				m.begin(d, c)
 			case stays:
@@ -164,6 +167,7 @@ func (m *Machine) listMoves(v *member, d *departure, all bool) {
 		case m.onItsWay(c):
 		case c.Phase == fsm.Stopping && c.Why == fsm.WhyMove:
 			m.open(d, c)
+			m.moves.commit(c.Key, m.now)
 		case !all && c.Toward == "":
 		case c.Phase == fsm.Stopping:
 			d.waits++
@@ -238,10 +242,17 @@ func (m *Machine) begin(d *departure, c *fsm.Child) {
 // open takes a place for the move of a child.
 func (m *Machine) open(d *departure, c *fsm.Child) {
 	mv, lane := &m.moves, laneOf(c)
-	mv.open[c.Key] = &move{from: c.Node, inc: c.Inc, lane: lane, at: m.now}
+	mv.open[c.Key] = &move{from: c.Node, inc: c.Inc, lane: lane, at: never}
 	mv.busy[c.Key.Supervisor]++
 	d.open[lane]++
-	mv.look(m.now + moveTurn)
+}
+
+// commit notes that the Move of a child is committed.
+func (mv *moves) commit(k sup.Key, at Instant) {
+	if o := mv.open[k]; o != nil && o.at == never {
+		o.at = at
+		mv.look(at + moveTurn)
+	}
 }
 
 // endMove gives the place of a move to the next.

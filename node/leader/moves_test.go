@@ -195,6 +195,39 @@ func TestDrainAMoveThatIsLostWithItsLeaderIsReportedToTheNext(t *testing.T) {
 	w.want(in.TotalRestarts == 0 && in.RestartsInWindow == 0, "uncounted: %+v", in)
 }
 
+// A temporary child may run by the time its Move would be committed: then it stays, so it is not stopped before.
+func TestDrainATemporaryChildIsNotStoppedBeforeItsMoveIsCommitted(t *testing.T) {
+	w := commanders(t)
+	s := sup.Spec{Name: "pool", Selector: &sup.Selector{Kind: sup.SelectNode, Node: "n2", Fallback: sup.SelectLeastLoaded},
+		Children: []sup.ChildSpec{{ID: "c", Behavior: "exec", Restart: sup.Temporary}}}
+	w.ask(fsm.Command{StartSupervisor: &fsm.StartSupervisor{Spec: s.WithDefaults(), Home: "n2"}})
+	w.settle()
+	w.seen()
+	k := key("pool", "c")
+	c := w.st.Child(k)
+	w.from("n2", rpc.FromAgent{
+		Goodbye: &rpc.Goodbye{Session: w.session["n2"]},
+		Reports: []fsm.Report{{Key: k, Inc: c.Inc, Kind: fsm.ReportRunning}},
+	})
+	w.want(len(w.stops(w.seen(), "n2")) == 0, "it is told before the commit")
+	w.settle()
+	if c := w.st.Child(k); c.Phase == fsm.Running {
+		w.want(len(w.stops(w.seen(), "n2")) == 0, "it runs, and is never started again: it stays")
+	} else {
+		w.want(c.Phase == fsm.Stopping && !c.Started(), "it moves before it has run: %+v", c)
+	}
+}
+
+func TestDrainNoMoreIsStoppedWhileTheLogStalls(t *testing.T) {
+	w := commanders(t)
+	w.startOn("n2", "pool", "exec", 20, sup.OneForOne)
+	w.seen()
+	w.from("n2", rpc.FromAgent{Goodbye: &rpc.Goodbye{Session: w.session["n2"]}})
+	w.advance(4 * moveTurn)
+	told := w.stops(w.seen(), "n2")
+	w.want(len(told) == MaxCommandMoves, "%d are stopped, and none is committed", len(told))
+}
+
 func TestDrainAMoveThatTakesLongKeepsItsPlaceNoLonger(t *testing.T) {
 	w := commanders(t)
 	w.startOn("n2", "pool", "exec", 20, sup.OneForOne)
