@@ -24,7 +24,7 @@ func (s *State) report(r *Report) Result {
 		if !reason.Valid() {
 			reason = sup.ExitError
 		}
-		if r.Kind == ReportMoved && c.Phase != Stopping && !t.head.stopping() {
+		if r.Kind == ReportMoved && c.Phase != Stopping {
 			s.stopSlot(t, c, WhyMove) // the report has overtaken the Move, or the Move was lost with its leader
 			c = t.children.get(c.Key.Child)
 		}
