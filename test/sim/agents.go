@@ -158,7 +158,10 @@ func (a *agentShell) dial(d int64) {
 }
 
 // leave begins a goodbye.
-func (a *agentShell) leave(by int64) { a.step(agent.Leave{By: a.p.h.local() + by}) }
+func (a *agentShell) leave(by int64) {
+	a.p.leaving = true
+	a.step(agent.Leave{By: a.p.h.local() + by})
+}
 
 // believed is a leadership that somebody would name: mostly the newest, sometimes one that is over and does not know it.
 func (w *World) believed() *leadership {

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 
 	"github.com/supnode/supnode/fsm"
@@ -27,9 +28,13 @@ type family struct {
 	kids     []*kid
 	made     int
 	busy     bool // a request about the supervisor itself is open
-	limit    int  // max_restarts
+	limit    int  // the smallest max_restarts that it had
 	over     bool // its stop was asked for, or it stopped by itself
 	finished bool // and that was acknowledged
+	changing bool // a manifest is applied to it
+	w        *World
+	starts   int   // starts from its template that are not answered
+	changed  int64 // true time of the answer to the newest change; 0 = never changed
 }
 
 // kid is a child as its client knows it.
@@ -39,6 +44,11 @@ type kid struct {
 	spec   sup.ChildSpec
 	busy   bool // its start or restart is asked for
 	ending bool // its end is asked for
+	doomed bool // its end was ever asked for
+	place  place
+	args   []json.RawMessage // what it runs with
+	hands  int               // restarts and ends of it that are asked for
+	handed int64             // true time of the newest answer to one
 	belief belief
 }
 
@@ -85,6 +95,10 @@ func (c *client) act() {
 		return
 	}
 	f := pick(w, live)
+	if w.odds(w.plan.Rules.Changes) && f.idle() {
+		c.change(f)
+		return
+	}
 	var free []*kid
 	for _, k := range f.kids {
 		if !k.busy && !k.ending && k.belief == present {
@@ -96,8 +110,8 @@ func (c *client) act() {
 		c.stopSupervisor(f)
 	case n < 12:
 		newAsk(c, fsm.Command{}, nil).send()
-	case n < 45 && len(f.kids) < 12 || len(free) == 0:
-		if len(f.kids) < 12 {
+	case n < 45 && f.made < 12 || len(free) == 0:
+		if f.made < 12 {
 			c.startChild(f)
 		}
 	case n < 65:
@@ -136,26 +150,34 @@ func (c *client) childSpec(f *family) *kid {
 	if w.percent(10) {
 		spec.Selector = sup.OnNode(pick(w, w.hosts).name)
 	}
+	w.dressChild(f, &spec)
 	return &kid{f: f, key: sup.Key{Supervisor: f.name, Child: spec.ID}, spec: spec}
 }
 
 func (c *client) startSupervisor() {
 	w := c.w
 	c.made++
-	f := &family{name: sup.Name(fmt.Sprintf("s%d_%d", c.i, c.made)), busy: true, limit: 1_000_000}
+	f := &family{w: w, name: sup.Name(fmt.Sprintf("s%d_%d", c.i, c.made)), busy: true, limit: 1_000_000}
 	if w.percent(15) {
 		f.limit = w.rng.IntN(4)
 	}
 	f.spec = sup.Spec{Name: f.name, Strategy: sup.OneForOne, AutoShutdown: sup.NeverShutdown,
 		Selector:  pick(w, []*sup.Selector{sup.LocalFirst, sup.RoundRobin, sup.LeastLoaded, sup.Random}),
 		Intensity: &sup.Intensity{MaxRestarts: f.limit, Within: sup.Duration(5 * second)}}
-	for range w.rng.IntN(5) {
+	w.dressSupervisor(f)
+	initial := w.rng.IntN(5)
+	if f.simple() {
+		c.template(f)
+		initial = 0
+	}
+	for i := range initial {
 		k := c.childSpec(f)
-		k.busy = true
+		k.busy, k.place = true, place{known: true, nth: i}
 		f.kids = append(f.kids, k)
 		f.spec.Children = append(f.spec.Children, k.spec)
 	}
 	c.sups = append(c.sups, f)
+	w.ledger.families[f.name] = f
 	kids := append([]*kid(nil), f.kids...)
 	newAsk(c, fsm.Command{StartSupervisor: &fsm.StartSupervisor{Spec: f.spec, Home: pick(w, w.hosts).name}}, func(r fsm.Result, at int64) {
 		f.busy = false
@@ -172,34 +194,44 @@ func (c *client) startSupervisor() {
 }
 
 func (c *client) startChild(f *family) {
+	if f.simple() {
+		c.startFromTemplate(f)
+		return
+	}
 	k := c.childSpec(f)
 	k.busy = true
 	f.kids = append(f.kids, k)
-	newAsk(c, fsm.Command{StartChild: &fsm.StartChild{Supervisor: f.name, Spec: &k.spec}}, func(r fsm.Result, at int64) {
+	ask := newAsk(c, fsm.Command{StartChild: &fsm.StartChild{Supervisor: f.name, Spec: &k.spec}}, func(r fsm.Result, at int64) {
 		k.busy = false
 		if r.Problem != nil {
 			c.w.ledger.refusedChild(k, r.Problem)
 			return
 		}
 		c.w.ledger.startedChild(k, r.Outcome)
-	}).send()
+	})
+	c.w.ledger.starts[ask.key] = k
+	ask.send()
 }
 
 func (c *client) terminate(k *kid) {
 	if k.ending {
 		return
 	}
-	k.ending, k.belief = true, unknown
+	k.ending, k.doomed, k.belief = true, true, unknown
+	k.hands++
 	newAsk(c, fsm.Command{TerminateChild: &fsm.TerminateChild{Key: k.key}}, func(r fsm.Result, at int64) {
 		k.ending = false
+		k.answered()
 		c.w.ledger.terminated(k, r)
 	}).send()
 }
 
 func (c *client) restart(k *kid) {
 	k.busy = true
+	k.hands++
 	newAsk(c, fsm.Command{RestartChild: &fsm.RestartChild{Key: k.key}}, func(r fsm.Result, at int64) {
 		k.busy = false
+		k.answered()
 		c.w.ledger.restarted(k, r)
 	}).send()
 }

@@ -3,7 +3,7 @@
 // history: the same seed gives the same trace, bit for bit.
 //
 // The world knows what no member can know, which commands really live at an instant, and checks the invariants of
-// docs/guarantees.md (I1–I4, I9) from outside at every step. Mutants prove that the checks have teeth: each clause of the
+// docs/guarantees.md (I1–I6, I8, I9) from outside at every step. Mutants prove that the checks have teeth: each clause of the
 // protocol, taken out, must lead to a violation within a bounded number of seeds.
 //
 // Seeds run again by themselves:

@@ -182,6 +182,7 @@ type process struct {
 	lead      *leadership // while it believes that it leads
 	backlog   []delivery  // what came while it was stopped
 	draining  bool
+	leaving   bool  // it says goodbye, and may stop children by itself
 	stopped   int64 // true time since which it is paused
 }
 

@@ -136,6 +136,11 @@ func (l *leadership) do(act leader.Action) {
 		if len(act.Frame.Spawns) > rpc.MaxBatch || len(act.Frame.Stops) > rpc.MaxBatch || len(act.Frame.Acks) > rpc.MaxBatch {
 			w.fail("bound", "%s sends too much in a frame", l.p.h.name)
 		}
+		for _, s := range act.Frame.Stops {
+			if s.Move {
+				w.ledger.fact(s.Key).moved = s.Inc
+			}
+		}
 		if s := l.streams[act.Stream]; s != nil {
 			s.order(act.Frame)
 		}

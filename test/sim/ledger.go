@@ -13,6 +13,11 @@ type ledger struct {
 	order []*fact // by first mention
 	told  uint64  // the newest index that anybody was told, since the newest restore
 
+	kin      map[sup.Name][]*fact // by supervisor
+	families map[sup.Name]*family
+	starts   map[string]*kid // by the key of the request
+	windows  windows
+	leaving  map[sup.Session]bool // said goodbye
 }
 
 // fact is what is known of one child.
@@ -26,7 +31,14 @@ type fact struct {
 	fenced   int64             // true time at which a fence ended it; 0 = none did
 	ends     int               // lives that ended by themselves or in their init
 	cleanEnd bool              // the newest life ended normally by itself
-	gone     bool              // its end is acknowledged: nothing of it may live
+	clean    bool              // some life did
+	deaths   int
+	born     int64           // true time of the newest birth
+	ended    int64           // true time of the newest death
+	asked    int64           // true time at which the life that died last was asked to stop by its supervisor; 0 = it was not
+	moved    sup.Incarnation // the newest that was to move
+	last     *life           // the newest
+	gone     bool            // its end is acknowledged: nothing of it may live
 	goneAt   mark
 	kid      *kid
 	since    mark // of the acknowledged start
@@ -43,7 +55,9 @@ func (m mark) undone(b backup) bool {
 	return m.epoch > b.epoch || m.epoch == b.epoch && m.index > b.index
 }
 
-func newLedger(w *World) ledger { return ledger{w: w, facts: map[sup.Key]*fact{}} }
+func newLedger(w *World) ledger {
+	return ledger{w: w, facts: map[sup.Key]*fact{}, kin: map[sup.Name][]*fact{}, families: map[sup.Name]*family{}, starts: map[string]*kid{}, leaving: map[sup.Session]bool{}}
+}
 
 func (g *ledger) fact(k sup.Key) *fact {
 	f := g.facts[k]
@@ -51,6 +65,7 @@ func (g *ledger) fact(k sup.Key) *fact {
 		f = &fact{key: k}
 		g.facts[k] = f
 		g.order = append(g.order, f)
+		g.kin[k.Supervisor] = append(g.kin[k.Supervisor], f)
 	}
 	return f
 }
@@ -81,7 +96,9 @@ func (g *ledger) bornNow(l *life) {
 	if !f.newest.IsZero() {
 		g.w.stats.Moves++
 	}
-	f.newest, f.cleanEnd = l.inc, false
+	g.startsAllowed(l)
+	g.startsInOrder(l)
+	f.newest, f.cleanEnd, f.born, f.last = l.inc, false, g.w.now, l
 	g.write(l)
 }
 
@@ -112,6 +129,8 @@ func (g *ledger) died(l *life, why sup.ExitReason) {
 		}
 	}
 	f.fenced, f.session = 0, l.session
+	f.deaths++
+	f.ended, f.asked = g.w.now, l.asked
 	if l.cancelled && !l.excused {
 		f.fenced = g.w.now
 	}
@@ -120,6 +139,7 @@ func (g *ledger) died(l *life, why sup.ExitReason) {
 		if l.inc == f.newest {
 			f.cleanEnd = why == sup.ExitNormal
 		}
+		f.clean = f.clean || why == sup.ExitNormal
 	}
 }
 
@@ -245,6 +265,9 @@ func (g *ledger) stoppedSupervisor(fam *family, r fsm.Result) {
 	for _, k := range fam.kids {
 		g.buried(k, g.mark(r.Outcome), "the stop of its supervisor was acknowledged")
 	}
+	for _, f := range g.kin[fam.name] { // also those whose start was never answered
+		g.ends(f, g.mark(r.Outcome), "the stop of its supervisor was acknowledged")
+	}
 }
 
 // stoppedByItself notes a supervisor that is over though nobody asked: only by its restart intensity, and only after more
@@ -258,22 +281,49 @@ func (g *ledger) stoppedByItself(fam *family, p *sup.Problem) {
 		return
 	}
 	ends := 0
-	for _, k := range fam.kids {
-		ends += g.fact(k.key).ends
+	for _, f := range g.kin[fam.name] {
+		ends += f.ends
+	}
+	if fam.spec.AutoShutdown != sup.NeverShutdown && p.Code == sup.CodeSupervisorStopped {
+		g.w.stats.Shutdowns++
+		if !g.significantEnded(fam) {
+			g.w.fail("S38", "supervisor %s is over (%s), and no significant child of it has ended for good", fam.name, p.Code)
+		}
+		return
 	}
 	if ends <= fam.limit {
 		g.w.fail("S15", "supervisor %s is over (%s) after %d ends, %d restarts are allowed", fam.name, p.Code, ends, fam.limit)
 	}
 }
 
+// significantEnded reports whether a significant child of a supervisor may have ended for good (S38).
+func (g *ledger) significantEnded(fam *family) bool {
+	for _, k := range fam.kids {
+		f := g.fact(k.key)
+		if k.spec.Significant && (k.doomed || k.spec.Restart == sup.Temporary && f.deaths > 0 || k.spec.Restart == sup.Transient && f.clean) {
+			return true
+		}
+	}
+	return false
+}
+
 // buried says that nothing of a child may live, now and ever after.
 func (g *ledger) buried(k *kid, at mark, why string) {
-	f := g.fact(k.key)
-	f.gone, f.goneAt, f.kid = true, at, k
 	k.belief = absent
+	if k.key.Child == "" { // its start was refused before it had an id
+		return
+	}
+	f := g.fact(k.key)
+	f.kid = k
+	g.ends(f, at, why)
+}
+
+// ends says the same of a child whose client may not know it.
+func (g *ledger) ends(f *fact, at mark, why string) {
+	f.gone, f.goneAt = true, at
 	for _, l := range f.live {
 		if l.counts() {
-			g.w.fail("I2", "%s %s lives on %s when %s", l.key, l.inc, l.h.name, why)
+			g.w.fail("I2", "%s %s lives on %s when %s", f.key, l.inc, l.h.name, why)
 		}
 	}
 }
@@ -295,7 +345,15 @@ func (g *ledger) restored(b backup) {
 	for _, c := range g.w.people {
 		for _, f := range c.sups {
 			f.finished = false
+			if f.changed > 0 || f.changing { // which of its orders holds again is not known
+				for _, k := range f.kids {
+					k.place = place{}
+				}
+			}
 			for _, k := range f.kids {
+				if (mark{k.place.epoch, k.place.index}).undone(b) {
+					k.place = place{}
+				}
 				if k.belief == absent && !g.fact(k.key).gone {
 					k.belief = unknown
 				}

@@ -32,6 +32,7 @@ type life struct {
 	suspended bool // a Go child of a stopped process does nothing
 	excused   bool // its end is not promised in time (protocol.md, What is not promised)
 	stopping  bool
+	asked     int64 // true time at which its supervisor asked it to stop, other than by hand or to move; 0 = it did not
 	stubborn  bool  // ignores a stop
 	hung      bool  // ignores a fence too: only the end of its process ends it
 	orphaned  bool  // its guardian died: supnode reports it once all of them are gone

@@ -45,7 +45,7 @@ var (
 	LeaderMutants = []string{"answer_before_commit", "no_wait", "grant_before_commit", "wait_one_short", "no_l3", "no_l4",
 		"grant_any_session", "proof_after_restore", "smaller_wait"}
 	CoreMutants = []string{"exit_applied_twice", "terminate_without_tombstone", "node_down_any_session", "register_any_replaced",
-		"report_any_incarnation", "slot_guard_off"}
+		"report_any_incarnation", "slot_guard_off", "window_lost", "group_forgotten", "start_before_init", "stops_not_awaited"}
 	WorldMutants = []string{"guardian_no_deadline", "p0_off", "p1_off", "restore_without_bump", "refusals_lost", "probe_any_session"}
 )
 
@@ -70,6 +70,14 @@ func (m *mutation) entry(s *fsm.State, e fsm.Entry) fsm.Entry {
 				}
 				return &c.RestartChild.Key
 			})
+		case "window_lost":
+			e = atEstablish(e, func() []fsm.Command { return emptied(s) })
+		case "group_forgotten":
+			e = atEstablish(e, func() []fsm.Command { return forgotten(s) })
+		case "start_before_init":
+			e = presumed(s, e, fsm.Placed, fsm.Report{Kind: fsm.ReportRunning})
+		case "stops_not_awaited":
+			e = presumed(s, e, fsm.Stopping, fsm.Report{Kind: fsm.ReportEnded, Reason: sup.ExitShutdown})
 		default:
 			for i, c := range e.Commands {
 				e.Commands[i] = loose(name, s, c)
@@ -127,5 +135,75 @@ func hasty(s *fsm.State, e fsm.Entry, stops func(fsm.Command) *sup.Key) fsm.Entr
 		}
 	}
 	e.Commands = out
+	return e
+}
+
+// atEstablish adds to what a new leader's first entry does.
+func atEstablish(e fsm.Entry, more func() []fsm.Command) fsm.Entry {
+	for _, c := range e.Commands {
+		if c.Establish != nil {
+			e.Commands = append(slices.Clone(e.Commands), more()...)
+			return e
+		}
+	}
+	return e
+}
+
+// children are those of a supervisor, in start order.
+func children(s *fsm.State, of sup.Name) (all []*fsm.Child) {
+	infos, _ := s.Children(of, "", 1000, nil)
+	for _, i := range infos {
+		all = append(all, s.Child(sup.Key{Supervisor: of, Child: i.ID}))
+	}
+	return all
+}
+
+// emptied takes every window back to its beginning, as if leaders kept them in their memory: an intensity of none, and then
+// the former one again.
+func emptied(s *fsm.State) (do []fsm.Command) {
+	for h := range s.Supervisors() {
+		if h.Status != sup.StatusRunning || h.Op != nil || len(h.Queue) > 0 || len(h.Stamps) == 0 {
+			continue
+		}
+		spec := *h.Spec
+		if spec.Strategy != sup.SimpleOneForOne {
+			for _, c := range children(s, h.Name) {
+				spec.Children = append(spec.Children, *c.Spec)
+			}
+		}
+		none := spec
+		none.Intensity = &sup.Intensity{Within: spec.Intensity.Within}
+		do = append(do, fsm.Command{ApplyManifest: &fsm.ApplyManifest{Spec: none}}, fsm.Command{ApplyManifest: &fsm.ApplyManifest{Spec: spec}})
+	}
+	return do
+}
+
+// forgotten drops the children that wait for their turn in a group.
+func forgotten(s *fsm.State) (do []fsm.Command) {
+	for h := range s.Supervisors() {
+		for _, c := range children(s, h.Name) {
+			if c.Due && h.Op != nil && h.Op.Kind == fsm.OpGroup {
+				do = append(do, fsm.Command{TerminateChild: &fsm.TerminateChild{Key: c.Key}})
+			}
+		}
+	}
+	return do
+}
+
+// presumed takes a report of every slot in a phase for granted, where children start in order.
+func presumed(s *fsm.State, e fsm.Entry, p fsm.Phase, r fsm.Report) fsm.Entry {
+	e.Commands = slices.Clone(e.Commands)
+	for h := range s.Supervisors() {
+		if !h.Spec.Strategy.InOrder() {
+			continue
+		}
+		for _, c := range children(s, h.Name) {
+			if c.Phase == p {
+				r := r
+				r.Key, r.Inc = c.Key, c.Inc
+				e.Commands = append(e.Commands, fsm.Command{Report: &r})
+			}
+		}
+	}
 	return e
 }

@@ -77,6 +77,11 @@ var mutants = []struct {
 	{"slot_guard_off", rough(nil, nil), 10, safety},
 	{"register_any_replaced", rough(every{faultBreak: 700, faultKill: 1500}, func(p *Plan) { p.Stale = 20 }), 60, safety},
 	{"report_any_incarnation", rough(every{faultBreak: 500}, func(p *Plan) { p.Stale, p.Crash = 20, 500*millisecond }), 40, safety},
+	// Supervision.
+	{"window_lost", rough(every{faultElect: 700}, func(p *Plan) { p.Rules, p.Crash = rules{Tight: 100}, 600*millisecond }), 40, []string{"I5"}},
+	{"group_forgotten", rough(every{faultElect: 500}, func(p *Plan) { p.Rules, p.Crash = rules{Groups: 100}, 800*millisecond }), 40, []string{"I1", "I4", "I6"}},
+	{"start_before_init", rough(nil, func(p *Plan) { p.Rules, p.Crash = rules{Groups: 100}, 800*millisecond }), 10, []string{"I6"}},
+	{"stops_not_awaited", rough(nil, func(p *Plan) { p.Rules, p.Crash = rules{Groups: 100}, 800*millisecond }), 10, append([]string{"I6"}, safety...)},
 	// The world.
 	{"guardian_no_deadline", rough(every{faultPause: 700}, func(p *Plan) { p.GoShare = 0 }), 30, safety},
 	{"p0_off", rough(every{faultKill: 600}, func(p *Plan) { p.SlowKill, p.GoShare, p.Settings.FastFailover = true, 0, "loopback" }), 60, safety},

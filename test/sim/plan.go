@@ -37,6 +37,7 @@ type Plan struct {
 	Long      int64 // how long a stop or a cut lasts, about; 0 = drawn anew each time
 	Edge      bool  // partitions cut off hosts without a replica only
 	Belief    int64 // how long a deposed leader may go on believing, at most
+	Rules     rules // of supervision that the clients use
 }
 
 // commands reports whether the hosts run commands, and so have guardians.
@@ -91,6 +92,9 @@ func (p Plan) String() string {
 		if every > 0 {
 			fmt.Fprintf(&b, " %s/%dms", faultNames[k], every/millisecond)
 		}
+	}
+	if p.Rules != (rules{}) {
+		fmt.Fprintf(&b, " rules=%+v", p.Rules)
 	}
 	return b.String()
 }

@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"bytes"
+
 	"github.com/supnode/supnode/fsm"
 	sup "github.com/supnode/supnode/supervisor"
 )
@@ -264,6 +266,11 @@ func (r *raftLog) restore(b backup) {
 		rep.load(r.snaps[len(r.snaps)-1])
 	}
 	w.ledger.restored(b)
+	st, err := fsm.Restore(bytes.NewReader(b.data))
+	if err != nil {
+		w.fail("snapshot", "restore: %v", err)
+	}
+	w.ledger.windows.restored(b, st)
 	if !w.mutant.is("restore_without_bump") {
 		r.push(&proposal{data: w.encode(fsm.Entry{Commands: []fsm.Command{{Bump: &fsm.Bump{Gen: b.gen + 1}}}})})
 	}

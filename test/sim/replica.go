@@ -123,7 +123,8 @@ func (rep *replica) apply(e logEntry) {
 	}
 	if rep.pos > r.seen {
 		r.seen, r.current = rep.pos, rep.state.WaitLease()
-		w.witness(entry, a)
+		w.witness(rep.state, entry, a)
+		w.ledger.watchWindows(rep.state, a)
 	}
 	if rep.pos%hashEvery == 0 {
 		sum := digest(image(w, rep.state))
@@ -148,8 +149,13 @@ func (rep *replica) apply(e logEntry) {
 }
 
 // witness counts what an entry did, the first time that a replica applies it.
-func (w *World) witness(e fsm.Entry, a fsm.Applied) {
+func (w *World) witness(st *fsm.State, e fsm.Entry, a fsm.Applied) {
 	for i, c := range e.Commands {
+		if c.StartChild != nil && c.Request != nil && a.Results[i].Problem == nil && a.Results[i].Status != fsm.Stale {
+			if k := w.ledger.starts[c.Request.Key]; k != nil && !k.place.known {
+				k.place = place{known: true, epoch: w.raft.epoch, index: a.Index, nth: i}
+			}
+		}
 		if a.Results[i].Status != fsm.OK {
 			continue
 		}
@@ -162,7 +168,20 @@ func (w *World) witness(e fsm.Entry, a fsm.Applied) {
 			w.tell("index %d: %s down, session %s: %s", a.Index, c.NodeDown.Node, c.NodeDown.Session, c.NodeDown.Why)
 		case c.Register != nil:
 			w.tell("index %d: %s registered, session %s", a.Index, c.Register.Node, a.Results[i].Session)
+		case c.Move != nil:
+			w.ledger.fact(c.Move.Key).moved = c.Move.Inc
+		case c.Report != nil: // it may have overtaken its Move
+			if slot := st.Child(c.Report.Key); slot != nil && slot.Why == fsm.WhyMove {
+				w.ledger.fact(c.Report.Key).moved = c.Report.Inc
+			}
+		case c.Leave != nil:
+			w.ledger.leaving[c.Leave.Session] = true
 		case c.Establish != nil:
+			for h := range st.Supervisors() {
+				if h.Op != nil && h.Spec.Strategy.InOrder() {
+					w.stats.Resumed++
+				}
+			}
 			w.tell("index %d: %s established in term %d", a.Index, c.Establish.Leader, c.Establish.Term)
 		}
 	}

@@ -186,6 +186,7 @@ func (r *runner) stop(s agent.Stop) {
 		if l.dead || l.stopping {
 			return
 		}
+		w.ledger.asksToStop(l)
 		l.stopping = true
 		switch {
 		case s.Timeout == 0 && l.kind == command:

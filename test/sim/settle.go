@@ -56,6 +56,9 @@ func (w *World) longest() fsm.Lease {
 // twice, and the open requests of each client's children are carried out.
 func (w *World) patience(l fsm.Lease) int64 {
 	t := 4*second + 2*l.Election() + 3*l.Wait() + 6*second
+	if w.plan.Rules != (rules{}) { // children that stop and start one after another
+		t += 12 * second
+	}
 	if w.stats.Restores > 0 {
 		t += 3 * l.Wait()
 	}
@@ -95,8 +98,10 @@ func (w *World) unsettled() string {
 		}
 	}
 	for s := range st.Supervisors() {
-		switch s.Status {
-		case sup.StatusRunning, sup.StatusStopped:
+		switch {
+		case s.Op != nil:
+			note("supervisor %s is %s and about something: %s", s.Name, s.Status, show(s.Op))
+		case s.Status == sup.StatusRunning || s.Status == sup.StatusStopped:
 		default:
 			note("supervisor %s is %s", s.Name, s.Status)
 		}
@@ -117,7 +122,7 @@ func (w *World) unsettled() string {
 			if len(f.live) > 0 {
 				note("%s %s runs on %s though it is not wanted", f.key, f.live[0].inc, f.live[0].h.name)
 			}
-			if s := st.Supervisor(f.key.Supervisor); s.Status == sup.StatusRunning && (c.Spec.Restart == sup.Permanent || !f.cleanEnd && w.raft.epoch == 0) {
+			if s := st.Supervisor(f.key.Supervisor); s.Status == sup.StatusRunning && (c.Spec.Restart == sup.Permanent || c.Due || !f.cleanEnd && w.raft.epoch == 0) {
 				note("%s does not run and is not wanted", f.key)
 			}
 		}
@@ -147,7 +152,12 @@ func (w *World) checkLost(f *fact, st *fsm.State, note func(string, ...any)) {
 			w.ledger.stoppedByItself(f.kid.f, &sup.Problem{Code: sup.CodeMaxRestartsExceeded})
 			return
 		}
+		if f.kid.f.spec.AutoShutdown != sup.NeverShutdown && s.Reason == sup.ReasonShutdown {
+			w.ledger.stoppedByItself(f.kid.f, &sup.Problem{Code: sup.CodeSupervisorStopped})
+			return
+		}
 		note("I1: supervisor %s is %s (%s), nobody asked for it", s.Name, s.Status, s.Reason)
+	case f.kid.spec.Restart == sup.Transient && f.kid.f.simple() && f.clean: // S34
 	case f.kid.spec.Restart == sup.Permanent || f.kid.spec.Restart == sup.Transient:
 		note("I1: the acknowledged child %s is lost", f.key)
 	}
@@ -195,6 +205,8 @@ func (w *World) about(c fsm.Command) string {
 		name = c.TerminateChild.Key.Supervisor
 	case c.RestartChild != nil:
 		name = c.RestartChild.Key.Supervisor
+	case c.ApplyManifest != nil:
+		name = c.ApplyManifest.Spec.Name
 	}
 	chief := w.raft.chief
 	if chief == nil || chief.p.dead {

@@ -107,7 +107,9 @@ func TestShare(t *testing.T) {
 	}{
 		{"acknowledged requests", stats.Acked}, {"reads", stats.Reads}, {"spawns", stats.Spawns}, {"moves", stats.Moves},
 		{"nodes declared down", stats.NodeDowns}, {"fences", stats.Fenced}, {"lapses seen by guardians", stats.Lapses},
-		{"exits", stats.Exits}, {"elections", stats.Elections},
+		{"exits", stats.Exits}, {"elections", stats.Elections}, {"counted restarts", stats.Counted}, {"intensities exceeded", stats.Exceeded},
+		{"restarts of groups", stats.Groups}, {"operations that met a new leader", stats.Resumed}, {"changes", stats.Changes},
+		{"auto-shutdowns", stats.Shutdowns}, {"ordered starts and stops", stats.Ordered},
 	} {
 		if c.n < n/10 {
 			t.Errorf("%d %s in %d seeds: the test has no teeth", c.n, c.what, n)

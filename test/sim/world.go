@@ -32,6 +32,8 @@ type Stats struct {
 	Refused                                           int   // writes that the fenced register refused
 	Gap                                               int64 // ns, the smallest between the last fenced life of a session and the word that it is dead (L2)
 	Faults                                            [faultKinds]int
+	Counted, Exceeded, Shutdowns, Changes             int // counted restarts, intensities exceeded, auto-shutdowns, manifests applied
+	Groups, Resumed, Ordered                          int // counted restarts of groups, operations that a new leader found, births and stops whose order was checked
 }
 
 // closer notes how soon after the end of its last fenced life a session was declared dead by time-out.
@@ -58,6 +60,13 @@ func (s *Stats) add(t Stats) {
 	s.Exits += t.Exits
 	s.Restores += t.Restores
 	s.Refused += t.Refused
+	s.Groups += t.Groups
+	s.Resumed += t.Resumed
+	s.Counted += t.Counted
+	s.Exceeded += t.Exceeded
+	s.Shutdowns += t.Shutdowns
+	s.Changes += t.Changes
+	s.Ordered += t.Ordered
 	for i := range s.Faults {
 		s.Faults[i] += t.Faults[i]
 	}
@@ -67,7 +76,8 @@ func (s *Stats) add(t Stats) {
 type World struct {
 	seed  uint64
 	rng   *rand.Rand
-	now   int64 // true time, ns
+	style *rand.Rand // draws how children are supervised, apart from all else
+	now   int64      // true time, ns
 	heap  eventHeap
 	seq   uint64
 	turn  int // events at this very instant
@@ -135,11 +145,12 @@ func Run(seed uint64, o Options) (r Result) {
 const maxTurn = 20_000
 
 func newWorld(seed uint64, o Options) *World {
-	w := &World{seed: seed, rng: rand.New(rand.NewPCG(seed, 0x5eed))}
+	w := &World{seed: seed, rng: rand.New(rand.NewPCG(seed, 0x5eed)), style: rand.New(rand.NewPCG(seed, 0x7374796c65))}
 	w.trace.out = o.Trace
 	w.trace.num(seed)
 	w.plan = draw(w.rng)
 	w.plan.drawOperations(seed)
+	w.plan.drawRules(seed)
 	if o.Tune != nil {
 		o.Tune(&w.plan)
 	}
