@@ -65,6 +65,7 @@ type Courier struct {
 	mu     sync.Mutex // guards what follows
 	closed bool
 	lines  map[target]*line
+	inlets map[sup.NodeName]*inlet // the newest of each node that sends here
 }
 
 // target is a node at an address.
@@ -78,7 +79,7 @@ func New(c Config) *Courier {
 	if c.Logger == nil {
 		c.Logger = hclog.NewNullLogger()
 	}
-	r := &Courier{node: c.Node, port: c.Port, dir: c.Directory, log: c.Logger, lines: map[target]*line{}, served: make(chan struct{}, MaxServed)}
+	r := &Courier{node: c.Node, port: c.Port, dir: c.Directory, log: c.Logger, lines: map[target]*line{}, inlets: map[sup.NodeName]*inlet{}, served: make(chan struct{}, MaxServed)}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	return r
 }

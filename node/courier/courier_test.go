@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -27,7 +28,19 @@ var (
 	note  = actor.DefineCast[int]("clerk.note")
 	wall  = actor.DefineCast[string]("clerk.wall")
 	notes = actor.DefineCall[struct{}, []int]("clerk.notes")
+	knot  = actor.DefineCast[knotted]("clerk.knot")
 )
+
+// knotted is a note that takes as long to read as untie says.
+type knotted int
+
+var untie = make(chan struct{})
+
+func (k *knotted) UnmarshalJSON(b []byte) (err error) {
+	<-untie
+	*(*int)(k), err = strconv.Atoi(string(b))
+	return err
+}
 
 // book is a directory that tests write.
 type book struct {
@@ -110,6 +123,7 @@ func newHost(t *testing.T, name sup.NodeName, b *book) *host {
 	actor.OnCall(w, hold, func(_ *actor.Context, c *clerk, n int) (int, error) { h.began <- n; <-h.letGo; return n, nil })
 	actor.OnCall(w, big, func(_ *actor.Context, c *clerk, n int) (string, error) { return strings.Repeat("x", n), nil })
 	actor.OnCast(w, note, func(_ *actor.Context, c *clerk, n int) error { c.notes = append(c.notes, n); return nil })
+	actor.OnCast(w, knot, func(_ *actor.Context, c *clerk, n knotted) error { c.notes = append(c.notes, int(n)); return nil })
 	actor.OnCast(w, wall, func(*actor.Context, *clerk, string) error { return nil })
 	actor.OnCall(w, notes, func(_ *actor.Context, c *clerk, _ struct{}) ([]int, error) { return c.notes, nil })
 	reg := actor.NewRegistry()
@@ -260,6 +274,48 @@ func TestRule_S42_OneSendersOrder(t *testing.T) {
 	}
 	if s := a.courier.Stats(); s.Lost != 0 || s.Sent < 5000 || s.Queued != 0 {
 		t.Errorf("%+v", s)
+	}
+}
+
+// What the former stream of a node still holds is delivered before anything that came over a newer one.
+func TestRule_S42_OrderOutlivesABrokenStream(t *testing.T) {
+	a, b := pair(t)
+	free := sync.OnceFunc(func() { close(untie) })
+	t.Cleanup(free)
+	b.run("w", 1)
+	send := func(m ...rpc.Message) {
+		t.Helper()
+		conn, err := a.port.DialMessages(bounded(t), b.port.Advertise(), "b")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		for i := range m {
+			m[i].Key = sup.Key{Supervisor: "s", Child: "w"}
+		}
+		if _, err := conn.Send(rpc.Messages{Messages: m}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	send(rpc.Message{Type: "clerk.knot", Value: []byte("1")}, rpc.Message{Type: "clerk.note", Value: []byte("2")})
+	eventually(t, "the first stream is served", func() bool { return b.courier.Stats().Received == 2 })
+	send(rpc.Message{Type: "clerk.note", Value: []byte("3")})
+	got := func() []int {
+		all, err := notes.Call(bounded(t), b.system.Ref("s", "w"), struct{}{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	for end := time.Now().Add(100 * time.Millisecond); time.Now().Before(end); time.Sleep(time.Millisecond) { // the poll's pace
+		if len(got()) != 0 {
+			t.Fatalf("%v came first", got())
+		}
+	}
+	free()
+	eventually(t, "all are there", func() bool { return len(got()) == 3 })
+	if all := got(); !slices.Equal(all, []int{1, 2, 3}) {
+		t.Errorf("%v", all)
 	}
 }
 

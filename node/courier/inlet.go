@@ -11,29 +11,42 @@ import (
 	sup "github.com/supnode/supnode/supervisor"
 )
 
-// maxMissed bounds the children of Answers.Missed that wait to be told.
-const maxMissed = 1024
+const (
+	// maxMissed bounds the children of Answers.Missed that wait to be told.
+	maxMissed = 1024
+	// maxAnswers and MaxQueuedBytes are how much may wait to be answered before no more is read: who asks without taking the
+	// answers waits.
+	maxAnswers = MaxServed
+	// lastWords is how long the stream that a newer one follows may take to end by itself.
+	lastWords = time.Second
+)
 
 // inlet takes the messages of one stream of another node, and answers them.
 type inlet struct {
 	c    *Courier
 	conn *rpc.MessageConn
 	kick chan struct{} // wakes the writer
+	room chan struct{} // wakes the reader: the writer took something
+	mute chan struct{} // closed when the writer has ended
+	over chan struct{} // closed when nothing more is read
 
 	mu      sync.Mutex // guards what follows
 	answers []rpc.Answer
+	bytes   int // in answers
 	missed  []sup.Key
 	calls   map[uint64]context.CancelFunc
 }
 
 // Serve takes the messages of a stream until it ends. A message is in its mailbox before the next is read (S42).
 func (c *Courier) Serve(conn *rpc.MessageConn) {
-	in := &inlet{c: c, conn: conn, kick: make(chan struct{}, 1), calls: map[uint64]context.CancelFunc{}}
+	in := &inlet{c: c, conn: conn, kick: make(chan struct{}, 1), room: make(chan struct{}, 1), mute: make(chan struct{}), over: make(chan struct{}),
+		calls: map[uint64]context.CancelFunc{}}
 	ctx, cancel := context.WithCancel(c.ctx)
 	stop := context.AfterFunc(c.ctx, conn.Close)
 	var tasks sync.WaitGroup
 	tasks.Go(func() { in.write(ctx) })
-	for {
+	in.follow()
+	for in.awaitRoom() {
 		m, err := conn.Recv()
 		if err != nil {
 			break
@@ -54,10 +67,58 @@ func (c *Courier) Serve(conn *rpc.MessageConn) {
 			in.mu.Unlock()
 		}
 	}
+	in.leave()
 	stop()
 	conn.Close()
 	cancel() // what is not begun will not be
 	tasks.Wait()
+}
+
+// follow waits until nothing more is read from the peer's former stream, which may hold what was sent before (S42).
+func (in *inlet) follow() {
+	peer := in.conn.Peer()
+	in.c.mu.Lock()
+	old := in.c.inlets[peer]
+	in.c.inlets[peer] = in
+	in.c.mu.Unlock()
+	if old == nil {
+		return
+	}
+	t := time.NewTimer(lastWords)
+	defer t.Stop()
+	select {
+	case <-old.over:
+	case <-t.C: // the peer's end of it was lost
+		old.conn.Close()
+		<-old.over
+	}
+}
+
+// leave says that nothing more is read.
+func (in *inlet) leave() {
+	close(in.over)
+	in.c.mu.Lock()
+	defer in.c.mu.Unlock()
+	if peer := in.conn.Peer(); in.c.inlets[peer] == in {
+		delete(in.c.inlets, peer)
+	}
+}
+
+// awaitRoom waits until there is room for another frame's answers; false when none will be sent any more.
+func (in *inlet) awaitRoom() bool {
+	for {
+		in.mu.Lock()
+		full := len(in.answers) >= maxAnswers || in.bytes >= MaxQueuedBytes
+		in.mu.Unlock()
+		if !full {
+			return true
+		}
+		select {
+		case <-in.room:
+		case <-in.mute:
+			return false
+		}
+	}
 }
 
 func refOf(m rpc.Message) actor.Ref {
@@ -124,19 +185,24 @@ func (in *inlet) call(ctx context.Context, m rpc.Message, tasks *sync.WaitGroup)
 func (in *inlet) answer(a rpc.Answer) {
 	in.mu.Lock()
 	in.answers = append(in.answers, a)
+	in.bytes += len(a.Value)
 	in.mu.Unlock()
 	in.wake()
 }
 
-func (in *inlet) wake() {
+func (in *inlet) wake() { nudge(in.kick) }
+
+// nudge wakes who waits on a channel of one place, now or when it next does.
+func nudge(c chan struct{}) {
 	select {
-	case in.kick <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
 
 // write sends the answers, all that have come meanwhile in one frame.
 func (in *inlet) write(ctx context.Context) {
+	defer close(in.mute)
 	for {
 		a := in.take()
 		if len(a.Answers)+len(a.Missed) > 0 {
@@ -163,7 +229,9 @@ func (in *inlet) take() (a rpc.Answers) {
 	}
 	a.Answers, a.Missed = in.answers[:n:n], in.missed
 	in.answers, in.missed = in.answers[n:], nil
+	in.bytes -= size
 	in.mu.Unlock()
+	nudge(in.room)
 	if !in.c.system.Open() {
 		for i := range a.Answers {
 			if a.Answers[i].Verdict.Worked() {

@@ -126,12 +126,7 @@ func (l *line) put(q queued) error {
 	return nil
 }
 
-func (l *line) wake() {
-	select {
-	case l.kick <- struct{}{}:
-	default:
-	}
-}
+func (l *line) wake() { nudge(l.kick) }
 
 // abandon forgets a call whose caller has given up. One that has not been sent never will be, and why says what is in its
 // way, if that is known; else the other node is told.
