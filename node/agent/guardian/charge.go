@@ -107,6 +107,10 @@ func (r *Runner) heed(c *charge) {
 			within := time.Duration(c.spawn.InitTimeout)
 			r.finish(c, c.initFailed("was not started within "+within.String()+" (init_timeout): a disk or the guardian does not answer"))
 		}
+	case sent:
+		if tooSlow {
+			r.suspect(c)
+		}
 	case clearing:
 		if cleared != nil {
 			r.finish(c, c.exited(c.status, c.fenced))

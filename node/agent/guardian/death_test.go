@@ -152,6 +152,28 @@ func TestP1LeftoversDie(t *testing.T) {
 	t.Logf("%d leftovers of %d processes killed in %v", killed, len(pids()), time.Since(began))
 }
 
+// S14a: whoever waits for a start gets an answer, also when the guardian hangs in it.
+func TestAGuardianThatHangsInAStartIsReplaced(t *testing.T) {
+	r := newRig(t)
+	before := r.shell("exec sleep 1000")
+	r.waitStarted(before)
+	hung := r.guardianPID(0)
+	_ = syscall.Kill(hung, syscall.SIGSTOP)
+	r.index++
+	s := spawnOf(r.session, "late", r.index, Program{Command: "/bin/sleep", Args: []string{"1000"}})
+	s.InitTimeout = int64(100 * time.Millisecond)
+	r.Spawn(s)
+	r.waitEnd(s)
+	r.waitEnd(before)
+	eventually(t, "its loss is told", func() bool { return r.count(agent.GuardianLost{}) == 1 })
+	if alive(hung) || r.started(s) {
+		t.Errorf("the guardian lives: %v; it has started: %v", alive(hung), r.started(s))
+	}
+	r.session.Seq++ // as its node registers anew
+	r.lease(time.Hour)
+	r.waitStarted(r.shell("exec sleep 1000"))
+}
+
 func TestCloseWithAStoppedGuardian(t *testing.T) {
 	r := newRig(t)
 	p, file := ticker(r.dir, "daemon")

@@ -18,6 +18,9 @@ const (
 	readyWithin = 10 * time.Second
 	// writeWithin bounds the sending of one order. A guardian that takes none for so long is hung, and is killed.
 	writeWithin = 5 * time.Second
+	// silentFor is how long a guardian that owes the start of a command beyond its init_timeout may say nothing at all. It starts
+	// one after the other and answers each, so it hangs, in the kernel or because somebody stopped it, and is killed.
+	silentFor = 5 * time.Second
 	// lastWords bounds the reading of what a guardian said before it died.
 	lastWords = 100 * time.Millisecond
 )

@@ -35,6 +35,7 @@ type loop struct {
 	busy     bool // launching or sweeping: something will come on launched or swept
 	leaving  bool // the guardian was let go
 	patience *time.Timer
+	heard    time.Time // when the guardian said something, or was made
 }
 
 type preparedCharge struct {
@@ -83,6 +84,7 @@ func (r *Runner) run() {
 			r.onPrepared(p)
 		case said, alive := <-reports:
 			if alive {
+				r.loop.heard = time.Now()
 				r.onReport(said)
 			} else {
 				r.onDeath()
@@ -237,6 +239,21 @@ func (r *Runner) dispatch() {
 	if len(r.loop.queue) > 0 {
 		r.rouse()
 	}
+}
+
+// suspect kills a guardian that hangs: it has not answered for the start of a charge within its init_timeout (S14a), nor said
+// anything else for a while, and so could stop and kill nothing either. What it started ends with it, and this node's lease.
+func (r *Runner) suspect(c *charge) {
+	if r.guardian == nil { // it is lost already
+		return
+	}
+	silent := time.Since(r.loop.heard)
+	if silent < silentFor || len(r.guardian.reports) > 0 {
+		c.slow.Reset(max(silentFor-silent, silentFor/10))
+		return
+	}
+	r.config.Logger.Error("the guardian hangs; killing it", "pid", r.guardian.pid, "silent", silent, "asked_to_start", c.spawn.Key)
+	r.guardian.kill()
 }
 
 // unsent are the charges that the guardian does not know.

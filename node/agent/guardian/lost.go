@@ -21,7 +21,7 @@ func (r *Runner) follow(g *guardian) {
 	r.mu.Lock()
 	r.guardian = g
 	r.mu.Unlock()
-	r.loop.told = sup.Session{}
+	r.loop.told, r.loop.heard = sup.Session{}, time.Now()
 	r.work.Go(g.follow)
 }
 
