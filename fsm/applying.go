@@ -82,7 +82,8 @@ func (t *tree) changes(spec *sup.Spec) ([]sup.Change, *sup.Problem) {
 	return changes, nil
 }
 
-// change begins to make a supervisor as a manifest says. Nothing else is under way.
+// change begins to make a supervisor as a manifest says. Nothing else is under way, but for what waits for a node: it goes on
+// with the change.
 func (s *State) change(t *tree, key string, c *ApplyManifest) Result {
 	if p := t.mayApply(&c.Spec); p != nil { // since it was asked for
 		return refused(p)
@@ -103,11 +104,18 @@ func (s *State) change(t *tree, key string, c *ApplyManifest) Result {
 			parts[ch.Child] = PartReplaced
 		}
 	}
-	next := c.Spec
-	s.edit(t).Op = &Op{Kind: OpApplying, Next: &next, Changes: changes, Waiters: keys(key)}
+	next, waits := c.Spec, s.stuck(t)
+	op := &Op{Kind: OpApplying, Next: &next, Changes: changes, Waiters: keys(key)}
+	s.edit(t).Op = op
 	children := make([]*Child, 0, len(parts))
 	for c := range t.children.all() {
 		children = append(children, c)
+		if c.Part == PartStarts { // by the change before
+			op.Left++
+		}
+	}
+	if waits != nil && waits.Wants {
+		s.due(t, s.unwish(t, waits))
 	}
 	for _, c := range children {
 		part := parts[c.Key.Child]
@@ -121,9 +129,41 @@ func (s *State) change(t *tree, key string, c *ApplyManifest) Result {
 	return Result{Status: Pending}
 }
 
+// stuck is the child for which all that starts in order waits because no node can take it, or one of its children; nil =
+// nothing does. What may help is another manifest, so a change does not wait for it.
+func (s *State) stuck(t *tree) *Child {
+	op := t.head.Op
+	if op == nil || !t.head.Spec.Strategy.InOrder() || op.Kind != OpGroup && (op.Kind != OpApplying || op.Next != nil) || op.Down != 0 || t.busy() != 1 {
+		return nil
+	}
+	for c := range t.children.all() {
+		if c.PendingReason != "" || s.lacksNode(c) {
+			return c
+		}
+	}
+	return nil
+}
+
+// changeStuck lets the changes that wait cut in on what waits for a node.
+func (s *State) changeStuck(t *tree) {
+	for s.stuck(t) != nil {
+		i := slices.IndexFunc(t.head.Queue, func(q Queued) bool { return q.ApplyManifest != nil })
+		if i < 0 {
+			return
+		}
+		h := s.edit(t)
+		q := h.Queue[i]
+		h.Queue = slices.Delete(slices.Clone(h.Queue), i, i+1)
+		if res := s.carryOut(t, q); res.Status != Pending {
+			s.settle(q.Key, res)
+		}
+	}
+}
+
 // takePart makes a child one that is to go down.
 func (s *State) takePart(t *tree, c *Child, part Part) {
-	c = s.editChild(t, s.unwish(t, c))
+	s.doneWith(t, c, nil)
+	c = s.editChild(t, s.unwish(t, t.children.get(c.Key.Child)))
 	c.Part = part
 	s.aim(c, "")
 	if c.Why != 0 && c.Why != WhyTerminate { // it stops, or owes a stop
@@ -319,22 +359,28 @@ func (s *State) forgo(t *tree, c *Child) {
 	s.edit(t).Op = &op
 }
 
-// waitsForNode tells those who asked for a change that no node can take one of its children. Where children start in order
-// the change goes on when one can; that may be long.
+// waitsForNode tells those who wait for a child that no node can take it, or one of its own; it is pending. A change that waits for
+// it ends without it; where children start in order it goes on when a node can take it, which may be long, and another
+// change may help.
 func (s *State) waitsForNode(t *tree, c *Child, p *sup.Problem) {
-	if c.Part != PartStarts {
-		return
-	}
+	c = s.answerRunners(t, c, p)
 	s.doneWith(t, c, p)
-	if !t.head.Spec.Strategy.InOrder() {
-		return
+	if t.head.Spec.Strategy.InOrder() {
+		if t.head.applying() {
+			op := *t.head.Op
+			waiters := op.Waiters
+			op.Waiters = nil
+			s.edit(t).Op = &op
+			for _, key := range waiters {
+				s.complete(key, &Outcome{Supervisor: t.head.Name, Child: c.Key.Child, Problem: explained(p, "; the change goes on when it has started")})
+			}
+		}
+		s.changeStuck(t)
 	}
-	op := *t.head.Op
-	waiters := op.Waiters
-	op.Waiters = nil
-	s.edit(t).Op = &op
-	for _, key := range waiters {
-		s.complete(key, &Outcome{Supervisor: t.head.Name, Child: c.Key.Child, Problem: explained(p, "; the change goes on when it has started")})
+	if t.head.starting() {
+		if parent, sub := s.parent(t.head.Name); parent != nil {
+			s.waitsForNode(parent, sub, p)
+		}
 	}
 }
 

@@ -174,7 +174,7 @@ func (s *State) checkSlot(t *tree, c *Child) error {
 		return bad("it has a part in a change that is not made")
 	case c.leaves() && (c.Wants || c.Due || c.Phase == Unplaced && c.Part == PartGone && c.Why == 0 || t.head.Op.Next == nil):
 		return bad("it does not leave")
-	case c.Part == PartStarts && (c.Phase == Running || c.Phase == Unplaced && !c.Wants && !c.Due && c.Why == 0 || t.head.Op.Next != nil):
+	case c.Part == PartStarts && (c.Phase == Running || c.Phase == Unplaced && !c.Wants && !c.Due && c.Why == 0 || t.head.Op.Next != nil && !c.Due && !c.IsSupervisor()):
 		return bad("it does not start")
 	case !c.Started() && c.Phase == Unplaced && !c.Wants && !c.Due && c.Why == 0 && !stopping && c.Part != PartReplaced:
 		return bad("it never ran and never will")

@@ -239,6 +239,8 @@ type Placement struct {
 type Unplaceable struct {
 	Key     sup.Key     `cbor:"1,keyasint"`
 	Problem sup.Problem `cbor:"2,keyasint"` // no_available_node, behavior_not_found or selector_not_registered
+	// Seat is the slot's when the leader looked: a wish that is newer, by another spec perhaps, is not meant. 0 = any.
+	Seat uint64 `cbor:"3,keyasint,omitempty"`
 }
 
 // ResultStatus says what became of a command.

@@ -110,6 +110,9 @@ func (s *State) lost(t *tree, slots []*Child, why string, failed bool) {
 			s.leftChild(t, c)
 		case !c.Started():
 			c = s.editChild(t, c)
+			if s.restarts(t) {
+				c.Lost = 0 // nobody waits for the start, which is no failure then (S16)
+			}
 			if c.Lost++; c.Lost > MaxLostAtStart {
 				s.startFails(t, c, initFailed(c.Key, node, string(sup.ExitNodeDown)))
 				continue

@@ -22,7 +22,9 @@ func (s *State) askChild(key string, name sup.Name, q Queued) Result {
 // enqueue carries a request out, or lets it wait for the operation in progress.
 func (s *State) enqueue(t *tree, q Queued) Result {
 	switch {
-	case t.head.Op == nil && len(t.head.Queue) == 0 || t.isPending(q):
+	case t.head.Op == nil && len(t.head.Queue) == 0 || s.isPending(t, q):
+		return s.carryOut(t, q)
+	case q.ApplyManifest != nil && !s.held && s.stuck(t) != nil:
 		return s.carryOut(t, q)
 	case len(t.head.Queue) >= MaxQueue:
 		return refused(busy(fmt.Sprintf("%d requests wait for supervisor %s already; try again later", MaxQueue, t.head.Name), MaxQueue))
@@ -32,15 +34,15 @@ func (s *State) enqueue(t *tree, q Queued) Result {
 	return Result{Status: Pending}
 }
 
-// isPending reports whether a request restarts a child that is to start now anyway: a group that waits for a node for it
-// does not make the request wait too.
-func (t *tree) isPending(q Queued) bool {
+// isPending reports whether a request restarts a child that is to start now anyway, or that waits for a node itself: an
+// operation that waits for the child does not make the request wait too.
+func (s *State) isPending(t *tree, q Queued) bool {
 	op := t.head.Op
-	if q.RestartChild == nil || op == nil || op.Kind != OpGroup && (op.Kind != OpApplying || op.Next != nil) {
+	if q.RestartChild == nil || op == nil || op.Kind == OpApplying && op.Next != nil {
 		return false
 	}
 	c := t.children.get(q.RestartChild.Key.Child)
-	return c != nil && c.Wants
+	return c != nil && (c.Wants && op.Kind != OpStarting || c.PendingReason != "" || s.lacksNode(c))
 }
 
 func (s *State) carryOut(t *tree, q Queued) Result {

@@ -77,5 +77,5 @@ type Part uint8
 const (
 	PartGone     Part = 1 // the manifest does not name it, or somebody else terminates it
 	PartReplaced Part = 2 // it is started again, with another spec
-	PartStarts   Part = 3 // it is due by the change, and its init has not returned
+	PartStarts   Part = 3 // it is due by the change, or by the one that this one cut in on, and its init has not returned
 )

@@ -73,7 +73,7 @@ func (s *State) unplaced(u Unplaceable) {
 		return
 	}
 	c := t.children.get(u.Key.Child)
-	if c == nil || !c.Wants || c.NotBefore > s.clock {
+	if c == nil || !c.Wants || c.NotBefore > s.clock || u.Seat != 0 && u.Seat != c.Seat {
 		return
 	}
 	p := u.Problem
@@ -82,7 +82,7 @@ func (s *State) unplaced(u Unplaceable) {
 	if p.Detail == "" {
 		p.Detail = "no node can take it now: " + strings.TrimPrefix(reason, string(p.Code)+": ")
 	}
-	if !c.Started() {
+	if !c.Started() && !s.restarts(t) {
 		s.startFails(t, c, &p)
 		return
 	}
@@ -91,7 +91,6 @@ func (s *State) unplaced(u Unplaceable) {
 		c = s.editChild(t, c)
 		c.PendingReason = reason
 	}
-	c = s.answerRunners(t, c, &p)
 	s.waitsForNode(t, c, &p)
 }
 

@@ -55,6 +55,33 @@ func (s *State) fallen(h *Supervisor, op *Op) {
 	}
 }
 
+// restarts reports whether a supervisor starts because it, or one that it is part of, is restarted. What a restart cannot place
+// waits for a node, other than in a start by call (S19).
+func (s *State) restarts(t *tree) bool {
+	for t.head.starting() {
+		p, c := s.parent(t.head.Name)
+		if p == nil || c.Started() {
+			return p != nil
+		}
+		t = p
+	}
+	return false
+}
+
+// lacksNode reports whether the restart of a supervisor that is a child waits for a node for one of its children.
+func (s *State) lacksNode(c *Child) bool {
+	if !c.IsSupervisor() || c.Phase != Placed {
+		return false
+	}
+	t := s.trees.get(c.Key.Supervisor.Sub(c.Key.Child))
+	for c := range t.children.all() {
+		if c.PendingReason != "" || s.lacksNode(c) {
+			return true
+		}
+	}
+	return false
+}
+
 // parent is the supervisor that a supervisor is a child of, and that child; nil = nobody's child.
 func (s *State) parent(n sup.Name) (*tree, *Child) {
 	k, ok := n.Parent()

@@ -148,7 +148,7 @@ func (w *world) propose(e *Entry) {
 				if !known {
 					problem = sup.Problem{Code: sup.CodeSelectorNotRegistered, Selector: sel.Custom, Detail: "the leader has no selector \"" + sel.Custom + "\""}
 				}
-				e.Unplaced = append(e.Unplaced, Unplaceable{Key: c.Key, Problem: problem})
+				e.Unplaced = append(e.Unplaced, Unplaceable{Key: c.Key, Problem: problem, Seat: c.Seat})
 				return
 			}
 			sel = *sup.OnNode(sup.NodeName(answer))
@@ -162,7 +162,7 @@ func (w *world) propose(e *Entry) {
 		}
 		if !ok {
 			slices.SortFunc(why, func(a, b sup.NodeReason) int { return cmp.Compare(a.Node, b.Node) })
-			e.Unplaced = append(e.Unplaced, Unplaceable{Key: c.Key, Problem: sup.Problem{Code: sup.CodeNoAvailableNode, Reasons: why}})
+			e.Unplaced = append(e.Unplaced, Unplaceable{Key: c.Key, Problem: sup.Problem{Code: sup.CodeNoAvailableNode, Reasons: why}, Seat: c.Seat})
 			return
 		}
 		load[n]++

@@ -99,7 +99,7 @@ func (w *entryPlan) place(t target) {
 	if t.predicted || problem == nil || pl.told[key] == words {
 		return
 	}
-	w.e.Unplaced = append(w.e.Unplaced, fsm.Unplaceable{Key: key, Problem: *problem})
+	w.e.Unplaced = append(w.e.Unplaced, fsm.Unplaceable{Key: key, Problem: *problem, Seat: t.child.Seat})
 	w.p.untaken = append(w.p.untaken, key)
 	w.size += 64 + len(key.Supervisor) + len(key.Child) + 2*len(words)
 	pl.told[key] = words
