@@ -49,9 +49,6 @@ func fromHuma(status int, msg string, errs []error) *sup.Problem {
 	return invalid(fields...)
 }
 
-// later are fields of manifests that this version does not know how to honour; it says so rather than ignore them.
-var later = []string{"supervisor"}
-
 // missing is how huma says that a field is not there; it says so of the object.
 var missing = regexp.MustCompile(`^expected required property (\S+) to be present$`)
 
@@ -64,11 +61,8 @@ func fieldError(d *huma.ErrorDetail) sup.FieldError {
 	case validation.MsgUnexpectedProperty:
 		name := e.Location[strings.LastIndexByte(e.Location, '.')+1:]
 		e.Message = fmt.Sprintf("unknown field %q", name)
-		if slices.Contains(later, name) {
-			e.Message = fmt.Sprintf("%s is not supported by this version", name)
-		}
 	case validation.MsgExpectedMatchExactlyOneSchema: // only selectors have alternatives
-		e.Message = `a selector is "local_first", "round_robin", "least_loaded", "random", {"node": NAME} or {"node": NAME, "fallback": "least_loaded"}`
+		e.Message = `a selector is "local_first", "round_robin", "least_loaded", "random", {"node": NAME}, {"node": NAME, "fallback": "least_loaded"} or {"custom": NAME}`
 	}
 	return e
 }

@@ -15,8 +15,10 @@
 //     MaxInFlight entries are under way, each within MaxCommands, MaxPlacements and MaxEntryBytes.
 //   - Every order is repeated until the state shows that it was carried out; every slot that wants a node is looked at again
 //     when something changed that it depends on. An event only wakes, the state decides.
+//   - Children that are to leave their node move some at a time, and only those that another node can take.
 //
 // Files: machine.go (the step), log.go and batch.go (entries and their outcomes), member.go (streams and registration),
-// grant.go, death.go, goodbye.go, generation.go (restore, lowered TTL), placer.go and choice.go (S28, S29), assign.go
-// (orders), driver*.go (the shell).
+// grant.go, death.go, goodbye.go, generation.go (restore, lowered TTL), placer.go, choice.go and custom.go (S28, S29), moves.go
+// (drain, goodbye and rebalance, some children at a time), handover.go (a drained node does not lead), assign.go (orders),
+// driver*.go (the shell).
 package leader
