@@ -1,12 +1,17 @@
 package stories
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/supnode/supnode/test/jepsen-lite/cluster"
+	"github.com/supnode/supnode/test/jepsen-lite/history"
 )
 
 // apply makes the supervisor as a manifest says and returns what that changed, in short.
@@ -144,5 +149,72 @@ func changeSurvivesItsLeader(d *tale) {
 	d.startedInOrder("b", "d")
 	d.grew(before, map[string]int{"a": 0, "b": 1, "c": 0, "d": 1})
 	d.back(killed)
+	d.end()
+}
+
+// A group that waits for a node that is away, and a subtree of it that is restarted meanwhile, wait and count nothing; another
+// manifest helps at once.
+func changeFreesAGroup(d *tale) {
+	leader, err := d.Leader(d.ctx)
+	must(d.t, err)
+	others := d.Others(leader)
+	away, here := others[0], others[1]
+	pinned := func(node string) kid {
+		return kid{id: "d1", more: map[string]any{"selector": map[string]any{"node": node}}}
+	}
+	kids := func(node string) []kid {
+		return []kid{{id: "a", node: here}, {id: "db", tree: limit(0), kids: []kid{pinned(node)}}, {id: "b", node: leader}}
+	}
+	d.begin("one_for_all", limit(1), kids(away)...)
+	before := d.lives()
+	must(d.t, d.Node(away).Kill())
+	d.until("d1 to wait", func() error { return d.of("db").is("d1", "pending") })
+	d.crash("a")
+	d.again(before, "a")
+	d.until("d1 to wait in its restart", func() error { return d.of("db").is("d1", "pending") })
+	op := d.client.Operate(d.ctx, history.OpRestart, history.Key{Supervisor: d.name + "/db", Child: "d1"}, nil, d.name+"-hand")
+	if op.Outcome != history.Refused || !strings.Contains(op.Detail, "no_available_node") {
+		d.t.Errorf("restart: %+v", op)
+	}
+	d.changes([]string{"restart db"}, d.manifest("one_for_all", limit(1), kids(here)...), false)
+	d.allRun(kids(here))
+	d.startedInOrder("a", "d1", "b")
+	d.grew(before, map[string]int{"a": 1, "d1": 1, "b": 1})
+	if got := d.supervisor(); got.RestartsInWindow != 1 {
+		d.t.Errorf("the supervisor is %+v", got)
+	}
+	d.back(away)
+	d.end()
+}
+
+// The same from the command line: the differences first, then what was done.
+func changeByCommand(d *tale) {
+	d.begin("one_for_one", nil, kid{id: "a"}, kid{id: "b"})
+	before := d.lives()
+	kids := []kid{{id: "a"}, {id: "c"}}
+	file := filepath.Join(d.t.TempDir(), "pool.json")
+	manifest, err := json.Marshal(d.manifest("one_for_one", nil, kids...))
+	must(d.t, err)
+	must(d.t, os.WriteFile(file, manifest, 0o644))
+	supnode := func(args ...string) []string {
+		cmd := exec.CommandContext(d.ctx, programs.supnode, args...)
+		cmd.Env = append(os.Environ(), "SUPNODE_ADDR=http://"+d.Node("n2").Admin)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			d.t.Fatalf("supnode %q: %v\n%s", args, err, out)
+		}
+		return strings.Fields(string(out))
+	}
+	differences := []string{d.name, "stop", "b", "-", d.name, "start", "c", "-"}
+	if out := supnode("apply", "--dry-run", file); len(out) < 4 || !slices.Equal(out[4:], differences) {
+		d.t.Errorf("supnode apply --dry-run says %q", out)
+	}
+	d.grew(before, map[string]int{"a": 0, "b": 0})
+	d.running("a", "b")
+	if out := supnode("apply", file); len(out) < 12 || !slices.Equal(out[4:12], differences) {
+		d.t.Errorf("supnode apply says %q", out)
+	}
+	d.allRun(kids)
+	d.grew(before, map[string]int{"a": 0, "b": 0, "c": 1})
 	d.end()
 }

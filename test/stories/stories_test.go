@@ -39,6 +39,7 @@ func TestStories(t *testing.T) {
 		{"a change leaves alone what does not differ", liveChange},
 		{"a new order needs no restart", newOrder},
 		{"a change of the strategy is refused", otherStrategy},
+		{"a change by command shows the differences first", changeByCommand},
 		{"a sub-supervisor that differs is restarted as a whole", changeOfATree},
 	} {
 		t.Run(story.name, func(t *testing.T) {

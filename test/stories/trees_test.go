@@ -135,6 +135,7 @@ func TestTreesThatLoseNodes(t *testing.T) {
 	s := play(t)
 	t.Run("S23 one decision at each level of a tree", func(t *testing.T) { lossAtTwoLevels(s.tell(t)) })
 	t.Run("a subtree that restarts survives its leader", func(t *testing.T) { subtreeSurvivesItsLeader(s.tell(t)) })
+	t.Run("a change frees a group that waits for a node", func(t *testing.T) { changeFreesAGroup(s.tell(t)) })
 	t.Run("a change survives its leader", func(t *testing.T) { changeSurvivesItsLeader(s.tell(t)) })
 }
 
