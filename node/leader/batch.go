@@ -204,12 +204,12 @@ func manifestSize(s *sup.Spec) int {
 }
 
 func specSize(c *sup.ChildSpec) int {
-	n := 64 + len(c.ID) + len(c.Behavior)
+	n := 128 + len(c.ID) + len(c.Behavior)
+	for k, v := range c.Require { // any order: a sum
+		n += len(k) + len(v) + 4
+	}
 	if c.Supervisor != nil {
-		n += 64
-		for i := range c.Supervisor.Children {
-			n += specSize(&c.Supervisor.Children[i])
-		}
+		n += manifestSize(c.Supervisor)
 	}
 	for _, a := range c.Args {
 		n += len(a) + 8
