@@ -130,6 +130,10 @@ func TestAReaderOfALogThatDoesNotReadIsDropped(t *testing.T) {
 func TestTheLogOfARealCommand(t *testing.T) {
 	f, nodes := startReal(t, 3, 3)
 	f.untilReady()
+	f.eventually("n3 can take children", func() bool {
+		var n sup.NodeInfo
+		return json.Unmarshal(f.ask(http.MethodGet, "/v1/nodes/n3", "").Body.Bytes(), &n) == nil && string(n.Status) == "up"
+	})
 	const chat = `i=0; echo begin; while :; do echo line $i; i=$((i+1)); sleep 0.02; done`
 	f.must(http.StatusCreated, http.MethodPost, "/v1/supervisors", `{"name": "pool", "selector": {"node": "n3", "fallback": "least_loaded"}, "children": [
 		{"id": "w1", "behavior": "exec", "args": [{"command": "/bin/sh", "args": ["-c", "`+chat+`"]}]}]}`)

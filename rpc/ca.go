@@ -14,6 +14,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"time"
 
 	sup "github.com/supnode/supnode/supervisor"
@@ -97,6 +98,9 @@ func LoadCA(dir string) (*CA, error) {
 	return &CA{dir: dir, cert: certs[0], key: key}, nil
 }
 
+// hostName is what a name in a certificate looks like; a star may stand for its first label.
+var hostName = regexp.MustCompile(`^(\*|[A-Za-z0-9_-]{1,63})(\.[A-Za-z0-9_-]{1,63})*$`)
+
 // IssueNode makes a node's certificate and key, in dir: NAME.pem and NAME-key.pem (0600), good for serving and for
 // dialling. Its DNS names have the node's name, which is what other nodes check, and those of hosts; IP addresses among hosts become IP names.
 // It overwrites nothing. valid 0 is DefaultNodeValidity; no certificate outlives the CA.
@@ -125,6 +129,10 @@ func (ca *CA) IssueNode(dir string, node sup.NodeName, hosts []string, valid tim
 	for _, h := range hosts {
 		if ip := net.ParseIP(h); ip != nil {
 			t.IPAddresses = append(t.IPAddresses, ip)
+		} else if !hostName.MatchString(h) {
+			return TLSFiles{}, fmt.Errorf("issue %s: %q is neither an IP address nor a host name", node, h)
+		} else if !hostName.MatchString(h) {
+			return TLSFiles{}, fmt.Errorf("issue %s: %q is neither an IP address nor a host name", node, h)
 		} else if h != string(node) {
 			t.DNSNames = append(t.DNSNames, h)
 		}

@@ -177,3 +177,20 @@ func TestCAMakesFilesThatKeepTheirSecrets(t *testing.T) {
 		t.Error("the error tells a secret")
 	}
 }
+
+// A slip in a list of hosts is told, rather than signed.
+func TestACertificateIsForHostNamesAndAddresses(t *testing.T) {
+	dir := t.TempDir()
+	ca, err := rpc.NewCA(dir, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, host := range []string{"a b", "http://a", "10.0.0.3:7101", "a..b", "../a", "ä"} {
+		if _, err := ca.IssueNode(t.TempDir(), "n1", []string{"a.example", host}, 0); err == nil || !strings.Contains(err.Error(), "is neither an IP address nor a host name") {
+			t.Errorf("%q: %v", host, err)
+		}
+	}
+	if _, err := ca.IssueNode(dir, "n1", []string{"a.example", "*.b.example", "host_1", "::1", "10.0.0.3"}, 0); err != nil {
+		t.Error(err)
+	}
+}
