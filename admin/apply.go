@@ -38,6 +38,9 @@ func (a *api) applyManifest(ctx context.Context, in *applyManifest) (*struct{ Bo
 	if err != nil {
 		return nil, err
 	}
+	if k, sub := in.Supervisor.Parent(); sub {
+		return nil, invalid(sup.FieldError{Location: "name", Message: fmt.Sprintf("%q is child %q of supervisor %q: change it in that one's manifest, and apply that", in.Supervisor, k.Child, k.Supervisor)})
+	}
 	spec := in.Body.WithDefaults()
 	var wrong []sup.FieldError
 	switch spec.Name {

@@ -120,7 +120,7 @@ func (a *api) stopSupervisor(ctx context.Context, in *stopSupervisor) (*struct{ 
 		return nil, err
 	}
 	info := sup.Info{Name: in.Supervisor, Status: sup.StatusStopped, Reason: in.Reason}
-	if now, ok := a.after(ctx, done, node.Query{Kind: node.QuerySupervisor, Supervisor: in.Supervisor}); ok && !reused(*now.Supervisor, done) {
+	if now, ok := a.after(ctx, done, node.Query{Kind: node.QuerySupervisor, Supervisor: in.Supervisor}); ok && now.Supervisor.Status == sup.StatusStopped && !reused(*now.Supervisor, done) {
 		info = *now.Supervisor
 	}
 	return &struct{ Body sup.Info }{supervisorView(info)}, nil
