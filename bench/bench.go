@@ -38,7 +38,8 @@ type bench struct {
 	binary, child string         // programs
 	only          *regexp.Regexp // the goals that are measured
 	goalsAlone    bool
-	profiles      string // the folder for the actors' CPU profiles; empty = none
+	ttl           time.Duration // of the one lease that is measured; 0 = all
+	profiles      string        // the folder for the actors' CPU profiles; empty = none
 	lease         history.Timing
 	base          base
 }
@@ -63,6 +64,9 @@ func (b *bench) all(ctx context.Context) error {
 	}
 	process, third := b.base.process, b.base.third
 	for _, b.lease = range leases {
+		if b.ttl > 0 && b.ttl != b.lease.TTL {
+			continue
+		}
 		b.base = base{process: process, third: third}
 		if err := b.bare(ctx); err != nil {
 			return err

@@ -41,6 +41,7 @@ func main() {
 	format := flag.String("o", "table", "table | json")
 	binary := flag.String("binary", "", "a supnode that is built already")
 	goals := flag.String("goals", "", "only the goals that this regular expression matches, as G1 or G2|G3, with the bare limits")
+	ttl := flag.Duration("ttl", 0, "only the lease with this lease_ttl: 3s or 1s")
 	profiles := flag.String("profiles", "", "a folder for CPU profiles of the nodes that run actors")
 	keep := flag.Bool("keep", false, "leave the nodes' files where they are, and say where")
 	flag.Parse()
@@ -52,7 +53,7 @@ func main() {
 	fmt.Fprintln(os.Stderr, "bench: waiting until no tests run beside it")
 	defer machine.Alone()()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	report, err := run(ctx, &bench{binary: *binary, only: only, goalsAlone: *goals != "", profiles: *profiles}, *keep)
+	report, err := run(ctx, &bench{binary: *binary, only: only, goalsAlone: *goals != "", profiles: *profiles, ttl: *ttl}, *keep)
 	stop()
 	switch { // also what was measured before an error
 	case report == nil:
