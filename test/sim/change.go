@@ -31,7 +31,7 @@ func (c *client) change(f *family) {
 	epoch := w.raft.epoch
 	newAsk(c, fsm.Command{ApplyManifest: &fsm.ApplyManifest{Spec: ch.spec, Home: pick(w, w.hosts).name}}, func(r fsm.Result, at int64) {
 		w.stats.Changes++
-		f.busy, f.changing, f.changed = false, false, w.now
+		f.busy, f.changing, f.changed = false, false, max(f.changed, w.raft.index)
 		ch.answered(r, epoch)
 	}).send()
 }

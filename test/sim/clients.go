@@ -33,8 +33,8 @@ type family struct {
 	finished bool // and that was acknowledged
 	changing bool // a manifest is applied to it
 	w        *World
-	starts   int   // starts from its template that are not answered
-	changed  int64 // true time of the answer to the newest change; 0 = never changed
+	starts   int    // starts from its template that are not answered
+	changed  uint64 // the newest index when the newest change was answered; 0 = never changed
 }
 
 // kid is a child as its client knows it.
@@ -48,7 +48,7 @@ type kid struct {
 	place  place
 	args   []json.RawMessage // what it runs with
 	hands  int               // restarts and ends of it that are asked for
-	handed int64             // true time of the newest answer to one
+	handed uint64            // the newest index when one was answered last: what was placed before may have ended by hand
 	belief belief
 }
 

@@ -136,9 +136,12 @@ func (l *leadership) do(act leader.Action) {
 		if len(act.Frame.Spawns) > rpc.MaxBatch || len(act.Frame.Stops) > rpc.MaxBatch || len(act.Frame.Acks) > rpc.MaxBatch {
 			w.fail("bound", "%s sends too much in a frame", l.p.h.name)
 		}
+		if w.mutant.is("stops_at_once") {
+			act.Frame.Stops = allAtOnce(l.p.rep.state, act.Frame.Stops)
+		}
 		for _, s := range act.Frame.Stops {
 			if s.Move {
-				w.ledger.fact(s.Key).moved = s.Inc
+				w.ledger.moves(s.Key, s.Inc)
 			}
 		}
 		if s := l.streams[act.Stream]; s != nil {

@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"math"
+
 	"github.com/supnode/supnode/fsm"
 	sup "github.com/supnode/supnode/supervisor"
 )
@@ -33,12 +35,12 @@ type fact struct {
 	cleanEnd bool              // the newest life ended normally by itself
 	clean    bool              // some life did
 	deaths   int
-	born     int64           // true time of the newest birth
-	ended    int64           // true time of the newest death
-	asked    int64           // true time at which the life that died last was asked to stop by its supervisor; 0 = it was not
-	moved    sup.Incarnation // the newest that was to move
-	last     *life           // the newest
-	gone     bool            // its end is acknowledged: nothing of it may live
+	born     int64                    // true time of the newest birth
+	ended    int64                    // true time of the newest death
+	asked    int64                    // true time at which the life that died last was asked to stop by its supervisor; 0 = it was not
+	moved    map[sup.Incarnation]bool // those that were to move
+	last     *life                    // the newest
+	gone     bool                     // its end is acknowledged: nothing of it may live
 	goneAt   mark
 	kid      *kid
 	since    mark // of the acknowledged start
@@ -176,6 +178,9 @@ func (f *fact) hasRun(token uint64) bool {
 func (g *ledger) holds(k *kid, o *fsm.Outcome) {
 	f := g.fact(k.key)
 	f.kid, f.since = k, g.mark(o)
+	if k.doomed && g.w.raft.epoch > 0 { // a restore may bring back its end together with the answer to its start
+		return
+	}
 	if !k.ending && !f.gone {
 		k.belief = present
 	}
@@ -346,11 +351,15 @@ func (g *ledger) restored(b backup) {
 		for _, f := range c.sups {
 			f.finished = false
 			if f.changed > 0 || f.changing { // which of its orders holds again is not known
+				f.changed = math.MaxUint64
 				for _, k := range f.kids {
 					k.place = place{}
 				}
 			}
 			for _, k := range f.kids {
+				if k.handed > 0 || k.hands > 0 { // what was asked by hand may be carried out once more
+					k.handed = math.MaxUint64
+				}
 				if (mark{k.place.epoch, k.place.index}).undone(b) {
 					k.place = place{}
 				}

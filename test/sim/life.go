@@ -1,6 +1,10 @@
 package sim
 
-import sup "github.com/supnode/supnode/supervisor"
+import (
+	"encoding/json"
+
+	sup "github.com/supnode/supnode/supervisor"
+)
 
 // lifeKind says where a child lives.
 type lifeKind uint8
@@ -25,6 +29,7 @@ type life struct {
 	key       sup.Key
 	inc       sup.Incarnation
 	session   sup.Session // for which it was spawned
+	args      []json.RawMessage
 	born      int64
 	inited    bool
 	dead      bool

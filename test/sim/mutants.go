@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/supnode/supnode/fsm"
+	"github.com/supnode/supnode/rpc"
 	sup "github.com/supnode/supnode/supervisor"
 )
 
@@ -46,7 +47,8 @@ var (
 		"grant_any_session", "proof_after_restore", "smaller_wait"}
 	CoreMutants = []string{"exit_applied_twice", "terminate_without_tombstone", "node_down_any_session", "register_any_replaced",
 		"report_any_incarnation", "slot_guard_off", "window_lost", "group_forgotten", "start_before_init", "stops_not_awaited"}
-	WorldMutants = []string{"guardian_no_deadline", "p0_off", "p1_off", "restore_without_bump", "refusals_lost", "probe_any_session"}
+	WorldMutants = []string{"guardian_no_deadline", "p0_off", "p1_off", "restore_without_bump", "refusals_lost", "probe_any_session",
+		"stops_at_once"}
 )
 
 // entry is the entry as the mutated core would carry it out. It depends on the state and the entry alone, so that every
@@ -206,4 +208,20 @@ func presumed(s *fsm.State, e fsm.Entry, p fsm.Phase, r fsm.Report) fsm.Entry {
 		}
 	}
 	return e
+}
+
+// allAtOnce adds to the stops that a leader sends those of every other child, on the same node, of a supervisor that stops.
+func allAtOnce(s *fsm.State, stops []rpc.Stop) []rpc.Stop {
+	for _, stop := range stops {
+		h, asked := s.Supervisor(stop.Key.Supervisor), s.Child(stop.Key)
+		if h == nil || h.Status != sup.StatusStopping || asked == nil {
+			continue
+		}
+		for _, c := range children(s, h.Name) {
+			if c.Phase == fsm.Running && c.Node == asked.Node {
+				stops = append(stops, rpc.Stop{Session: c.Session, Key: c.Key, Inc: c.Inc, Timeout: int64(c.ShutdownTimeout())})
+			}
+		}
+	}
+	return stops
 }

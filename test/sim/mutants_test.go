@@ -82,6 +82,7 @@ var mutants = []struct {
 	{"group_forgotten", rough(every{faultElect: 500}, func(p *Plan) { p.Rules, p.Crash = rules{Groups: 100}, 800*millisecond }), 40, []string{"I1", "I4", "I6"}},
 	{"start_before_init", rough(nil, func(p *Plan) { p.Rules, p.Crash = rules{Groups: 100}, 800*millisecond }), 10, []string{"I6"}},
 	{"stops_not_awaited", rough(nil, func(p *Plan) { p.Rules, p.Crash = rules{Groups: 100}, 800*millisecond }), 10, append([]string{"I6"}, safety...)},
+	{"stops_at_once", rough(nil, func(p *Plan) { p.Rules = rules{Groups: 50} }), 20, []string{"I6"}},
 	// The world.
 	{"guardian_no_deadline", rough(every{faultPause: 700}, func(p *Plan) { p.GoShare = 0 }), 30, safety},
 	{"p0_off", rough(every{faultKill: 600}, func(p *Plan) { p.SlowKill, p.GoShare, p.Settings.FastFailover = true, 0, "loopback" }), 60, safety},

@@ -75,11 +75,11 @@ func (g *ledger) startsInOrder(l *life) {
 		case o.asked > 0 && later(mine, kids[i]):
 			g.w.fail("I6", "%s %s starts on %s while %s, which comes before it, is being stopped on %s", l.key, l.inc, l.h.name, o.key, o.h.name)
 		case later(kids[i], mine) && o.born > own.ended && (!own.cleanEnd || mine.spec.Restart == sup.Permanent) &&
-			o.born > f.changed && own.ended >= f.changed && (own.last == nil || !g.taken(own, mine, own.last)):
+			o.inc.Index > f.changed && own.newest.Index >= f.changed && (own.last == nil || !g.taken(own, mine, own.last)):
 			g.w.fail("I6", "%s %s starts on %s after %s %s on %s, which comes behind it", l.key, l.inc, l.h.name, o.key, o.inc, o.h.name)
 		}
 	}
-	if own.asked > 0 && f.spec.Strategy == sup.RestForOne && !f.doomed() && !f.changing && own.asked > f.changed {
+	if own.asked > 0 && f.spec.Strategy == sup.RestForOne && !f.doomed() && !f.changing && own.newest.Index > f.changed {
 		for _, o := range g.kin[l.key.Supervisor] {
 			if o != own && o.born > own.asked && !later(g.kid(o.key), mine) {
 				return
@@ -99,16 +99,25 @@ func (f *family) doomed() bool {
 	return false
 }
 
+// moves notes that an incarnation is to move.
+func (g *ledger) moves(k sup.Key, inc sup.Incarnation) {
+	f := g.fact(k)
+	if f.moved == nil {
+		f.moved = map[sup.Incarnation]bool{}
+	}
+	f.moved[inc] = true
+}
+
 // taken reports whether a life may have been ended by hand, or to move: no matter of its group.
 func (g *ledger) taken(f *fact, k *kid, l *life) bool {
-	return k.hands > 0 || l.born <= k.handed || f.moved == l.inc || l.p.leaving || g.leaving[l.session]
+	return k.hands > 0 || l.inc.Index <= k.handed || f.moved[l.inc] || l.p.leaving || g.leaving[l.session]
 }
 
 // asksToStop checks the moment at which a child is asked to stop, other than by hand or to move (I6): those behind it are
 // down, and no other one is being stopped (S8, S9, S13).
 func (g *ledger) asksToStop(l *life) {
 	f, own, mine := g.family(l.key.Supervisor), g.fact(l.key), g.kid(l.key)
-	if f == nil || f.simple() || f.changing || l.born <= f.changed || mine == nil || g.taken(own, mine, l) {
+	if f == nil || f.simple() || f.changing || l.inc.Index <= f.changed || mine == nil || g.taken(own, mine, l) {
 		return
 	}
 	l.asked = g.w.now

@@ -169,10 +169,10 @@ func (w *World) witness(st *fsm.State, e fsm.Entry, a fsm.Applied) {
 		case c.Register != nil:
 			w.tell("index %d: %s registered, session %s", a.Index, c.Register.Node, a.Results[i].Session)
 		case c.Move != nil:
-			w.ledger.fact(c.Move.Key).moved = c.Move.Inc
+			w.ledger.moves(c.Move.Key, c.Move.Inc)
 		case c.Report != nil: // it may have overtaken its Move
 			if slot := st.Child(c.Report.Key); slot != nil && slot.Why == fsm.WhyMove {
-				w.ledger.fact(c.Report.Key).moved = c.Report.Inc
+				w.ledger.moves(c.Report.Key, c.Report.Inc)
 			}
 		case c.Leave != nil:
 			w.ledger.leaving[c.Leave.Session] = true

@@ -145,5 +145,5 @@ func (c *client) startFromTemplate(f *family) {
 // answered notes the answer to a request for the stop of a child.
 func (k *kid) answered() {
 	k.hands--
-	k.handed = k.f.w.now
+	k.handed = max(k.handed, k.f.w.raft.index)
 }

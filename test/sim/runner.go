@@ -120,7 +120,7 @@ func (r *runner) fork(s rpc.Spawn, kind lifeKind) {
 	if r.p.dead {
 		return
 	}
-	l := &life{w: w, h: r.p.h, p: r.p, kind: kind, key: s.Key, inc: s.Inc, session: s.Session, born: w.now}
+	l := &life{w: w, h: r.p.h, p: r.p, kind: kind, key: s.Key, inc: s.Inc, session: s.Session, args: s.Args, born: w.now}
 	l.stubborn = w.percent(w.plan.Stubborn)
 	l.hung = kind == inProcess && l.stubborn && w.percent(20)
 	r.p.h.lives = append(r.p.h.lives, l)

@@ -1,8 +1,11 @@
 package sim
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 
 	"github.com/supnode/supnode/fsm"
@@ -126,6 +129,9 @@ func (w *World) unsettled() string {
 				note("%s does not run and is not wanted", f.key)
 			}
 		}
+		if k := f.kid; k != nil && k.belief == present && c.Phase == fsm.Running && len(f.live) == 1 && !sameArgs(f.live[0].args, k.args) {
+			note("%s %s runs with args %s, its client gave it %s", f.key, c.Inc, f.live[0].args, k.args)
+		}
 		if f.gone {
 			w.fail("I2", "%s is in the state after its end was acknowledged", f.key)
 		}
@@ -220,4 +226,9 @@ func (w *World) about(c fsm.Command) string {
 		}
 	}
 	return out
+}
+
+// sameArgs reports whether two children were given the same.
+func sameArgs(a, b []json.RawMessage) bool {
+	return slices.EqualFunc(a, b, func(x, y json.RawMessage) bool { return bytes.Equal(x, y) })
 }

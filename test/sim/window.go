@@ -148,10 +148,10 @@ func (g *ledger) uncounted(st *fsm.State, h *fsm.Supervisor, was sup.Status, n u
 		}
 		key := sup.Key{Supervisor: e.Supervisor, Child: e.Child}
 		k, c, own := g.kid(key), st.Child(key), g.fact(key)
-		if k == nil || c == nil || c.Spec.Restart != sup.Permanent || k.hands > 0 || own.moved.Token() == e.Incarnation || g.w.operated() {
+		if k == nil || c == nil || c.Spec.Restart != sup.Permanent || k.hands > 0 || own.moved[sup.IncarnationOf(e.Incarnation)] || g.w.operated() {
 			continue
 		}
-		if l := own.last; l != nil && l.inc.Token() == e.Incarnation && l.born > k.handed && l.born > f.changed && !l.stopping {
+		if l := own.last; l != nil && l.inc.Token() == e.Incarnation && l.inc.Index > k.handed && l.inc.Index > f.changed && !l.stopping {
 			g.w.fail("I5", "the crash of %s %s on %s is not counted", key, l.inc, l.h.name)
 		}
 	}
