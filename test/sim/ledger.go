@@ -16,6 +16,7 @@ type ledger struct {
 	told  uint64  // the newest index that anybody was told, since the newest restore
 
 	kin      map[sup.Name][]*fact // by supervisor
+	branches []*family            // those that are children of others
 	families map[sup.Name]*family
 	starts   map[string]*kid // by the key of the request
 	windows  windows
@@ -190,7 +191,7 @@ func (g *ledger) holds(k *kid, o *fsm.Outcome) {
 func (g *ledger) startedChild(k *kid, o *fsm.Outcome) {
 	f := g.fact(k.key)
 	g.holds(k, o)
-	if !f.hasRun(o.Incarnation) {
+	if k.spec.Supervisor == nil && !f.hasRun(o.Incarnation) {
 		g.w.fail("I1", "the start of %s was acknowledged with incarnation %d, which never ran", k.key, o.Incarnation)
 	}
 }
@@ -200,7 +201,12 @@ func (g *ledger) startedSupervisor(fam *family, kids []*kid, o *fsm.Outcome) {
 	for _, k := range kids {
 		f := g.fact(k.key)
 		g.holds(k, o)
-		if len(f.ran) == 0 {
+		for _, leaf := range g.below(k) {
+			if len(leaf.ran) == 0 {
+				g.w.fail("I1", "the start of supervisor %s was acknowledged, %s never ran", fam.name, leaf.key)
+			}
+		}
+		if k.spec.Supervisor == nil && len(f.ran) == 0 {
 			g.w.fail("I1", "the start of supervisor %s was acknowledged, %s never ran", fam.name, k.key)
 		}
 	}
@@ -246,7 +252,7 @@ func (g *ledger) terminated(k *kid, r fsm.Result) {
 // restarted is an acknowledged restart: a later incarnation ran (S33).
 func (g *ledger) restarted(k *kid, r fsm.Result) {
 	if r.Problem == nil {
-		if f := g.fact(k.key); !f.hasRun(r.Outcome.Incarnation) {
+		if f := g.fact(k.key); k.spec.Supervisor == nil && !f.hasRun(r.Outcome.Incarnation) {
 			g.w.fail("I1", "the restart of %s was acknowledged with incarnation %d, which never ran", k.key, r.Outcome.Incarnation)
 		}
 		return
@@ -278,7 +284,7 @@ func (g *ledger) stoppedSupervisor(fam *family, r fsm.Result) {
 // stoppedByItself notes a supervisor that is over though nobody asked: only by its restart intensity, and only after more
 // ends than that allows, unless a restore forgot it.
 func (g *ledger) stoppedByItself(fam *family, p *sup.Problem) {
-	if fam.over {
+	if fam.over || p.Supervisor != "" && p.Supervisor != fam.name { // of a supervisor below it, whose start failed
 		return
 	}
 	fam.over = true
@@ -289,7 +295,12 @@ func (g *ledger) stoppedByItself(fam *family, p *sup.Problem) {
 	for _, f := range g.kin[fam.name] {
 		ends += f.ends
 	}
-	if fam.spec.AutoShutdown != sup.NeverShutdown && p.Code == sup.CodeSupervisorStopped {
+	for _, b := range g.branches {
+		if above, _ := b.name.Parent(); above.Supervisor == fam.name {
+			ends += g.windows.lives(b.name)
+		}
+	}
+	if fam.spec.AutoShutdown != sup.NeverShutdown && (p.Code == sup.CodeSupervisorStopped || fam.changed > 0 && p.Code == sup.CodeSupervisorNotFound) {
 		g.w.stats.Shutdowns++
 		if !g.significantEnded(fam) {
 			g.w.fail("S38", "supervisor %s is over (%s), and no significant child of it has ended for good", fam.name, p.Code)
@@ -321,6 +332,9 @@ func (g *ledger) buried(k *kid, at mark, why string) {
 	f := g.fact(k.key)
 	f.kid = k
 	g.ends(f, at, why)
+	for _, leaf := range g.below(k) {
+		g.ends(leaf, at, why)
+	}
 }
 
 // ends says the same of a child whose client may not know it.
@@ -337,6 +351,10 @@ func (g *ledger) ends(f *fact, at mark, why string) {
 func (g *ledger) restored(b backup) {
 	g.told = 0
 	for _, f := range g.order {
+		f.asked = 0 // what stopped it may be forgotten
+		for _, l := range f.live {
+			l.asked = 0
+		}
 		if f.gone && f.goneAt.undone(b) {
 			f.gone = false
 			if f.kid != nil {

@@ -79,7 +79,7 @@ func (g *ledger) startsInOrder(l *life) {
 			g.w.fail("I6", "%s %s starts on %s after %s %s on %s, which comes behind it", l.key, l.inc, l.h.name, o.key, o.inc, o.h.name)
 		}
 	}
-	if own.asked > 0 && f.spec.Strategy == sup.RestForOne && !f.doomed() && !f.changing && own.newest.Index > f.changed {
+	if own.asked > 0 && f.spec.Strategy == sup.RestForOne && !f.doomed() && !f.changing && own.newest.Index > f.changed && !g.anew(f, own) {
 		for _, o := range g.kin[l.key.Supervisor] {
 			if o != own && o.born > own.asked && !later(g.kid(o.key), mine) {
 				return
@@ -89,10 +89,19 @@ func (g *ledger) startsInOrder(l *life) {
 	}
 }
 
-// doomed reports whether the end of any child was ever asked for.
+// anew reports whether a supervisor may have been started again, with its parent or by it, since a child was placed last.
+func (g *ledger) anew(f *family, own *fact) bool {
+	if _, below := f.name.Parent(); !below {
+		return false
+	}
+	x := g.windows.newestOf(f.name)
+	return x == nil || g.w.raft.epoch > 0 || x.created > own.newest.Index
+}
+
+// doomed reports whether the end of any child was ever asked for, or may not have been seen.
 func (f *family) doomed() bool {
 	for _, k := range f.kids {
-		if k.doomed || k.belief == unknown {
+		if k.doomed || k.belief == unknown && f.changed > 0 || k.spec.Supervisor != nil { // a tree has no life to see
 			return true
 		}
 	}

@@ -151,7 +151,8 @@ func (rep *replica) apply(e logEntry) {
 // witness counts what an entry did, the first time that a replica applies it.
 func (w *World) witness(st *fsm.State, e fsm.Entry, a fsm.Applied) {
 	for i, c := range e.Commands {
-		if c.StartChild != nil && c.Request != nil && a.Results[i].Problem == nil && a.Results[i].Status != fsm.Stale {
+		// After a restore it may be a request that the backup knows.
+		if w.raft.epoch == 0 && c.StartChild != nil && c.Request != nil && a.Results[i].Problem == nil && a.Results[i].Status != fsm.Stale {
 			if k := w.ledger.starts[c.Request.Key]; k != nil && !k.place.known {
 				k.place = place{known: true, epoch: w.raft.epoch, index: a.Index, nth: i}
 			}

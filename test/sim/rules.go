@@ -20,6 +20,7 @@ type rules struct {
 	Gentle      int // children that are transient or temporary, beyond those of every seed
 	Backoff     int // that wait before a restart
 	Changes     int // acts that apply a manifest
+	Trees       int // children that are supervisors
 }
 
 // drawRules adds to a plan how its clients supervise.
@@ -35,7 +36,7 @@ func (p *Plan) drawRules(seed uint64) {
 		return 1 + r.IntN(most)
 	}
 	p.Rules = rules{Groups: some(80, 80), Simple: some(40, 20), Significant: some(40, 50), Tight: some(50, 60), Gentle: some(40, 40),
-		Backoff: some(40, 50), Changes: some(50, 15)}
+		Backoff: some(40, 50), Changes: some(50, 15), Trees: some(40, 40)}
 }
 
 // odds is true p times in a hundred, by the draws of supervision alone.
@@ -73,6 +74,10 @@ func (w *World) dressChild(f *family, c *sup.ChildSpec) {
 	if c.Restart != sup.Temporary && w.odds(r.Backoff) {
 		c.Backoff = &sup.Backoff{Initial: sup.Duration(10*millisecond + w.style.Int64N(300*millisecond)), Max: sup.Duration(second),
 			Factor: 2, Jitter: 0.2, ResetAfter: sup.Duration(2 * second)}
+	}
+	if !f.simple() && w.odds(r.Trees) {
+		f.branch(c)
+		return
 	}
 	c.Significant = f.spec.AutoShutdown != sup.NeverShutdown && w.odds(50)
 }
@@ -146,4 +151,30 @@ func (c *client) startFromTemplate(f *family) {
 func (k *kid) answered() {
 	k.hands--
 	k.handed = max(k.handed, k.f.w.raft.index)
+}
+
+// branch makes a child a supervisor. Its client asks nothing of the children there: they come and go with it.
+func (f *family) branch(c *sup.ChildSpec) {
+	w := f.w
+	b := &family{w: w, name: f.name.Sub(c.ID), limit: 1 + w.style.IntN(5)}
+	b.spec = sup.Spec{Strategy: []sup.Strategy{sup.OneForOne, sup.OneForAll, sup.RestForOne}[w.style.IntN(3)],
+		AutoShutdown: sup.NeverShutdown, Selector: sup.RoundRobin, Intensity: w.intensity(b.limit)}
+	for i := range 1 + w.style.IntN(3) {
+		leaf := *c
+		leaf.ID, leaf.Restart, leaf.Backoff, leaf.Selector = sup.ChildID(fmt.Sprint("l", i)), sup.Permanent, nil, nil
+		b.spec.Children = append(b.spec.Children, leaf)
+		b.kids = append(b.kids, &kid{f: b, key: sup.Key{Supervisor: b.name, Child: leaf.ID}, spec: leaf, place: place{known: true, nth: i}})
+	}
+	spec := b.spec
+	*c = sup.ChildSpec{ID: c.ID, Restart: c.Restart, Supervisor: &spec}
+	w.ledger.families[b.name] = b
+	w.ledger.branches = append(w.ledger.branches, b)
+}
+
+// below are the children of a child that is a supervisor.
+func (g *ledger) below(k *kid) []*fact {
+	if k.spec.Supervisor == nil {
+		return nil
+	}
+	return g.kin[k.key.Supervisor.Sub(k.key.Child)]
 }

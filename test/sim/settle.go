@@ -119,6 +119,7 @@ func (w *World) unsettled() string {
 			continue
 		}
 		switch {
+		case c.IsSupervisor():
 		case c.Phase == fsm.Running && (len(f.live) != 1 || f.live[0].inc != c.Inc || f.live[0].h.name != c.Node || !f.live[0].inited):
 			note("%s should run as %s on %s, %d lives", f.key, c.Inc, c.Node, len(f.live))
 		case c.Phase == fsm.Unplaced && !c.Wants:
@@ -129,11 +130,18 @@ func (w *World) unsettled() string {
 				note("%s does not run and is not wanted", f.key)
 			}
 		}
-		if k := f.kid; k != nil && k.belief == present && c.Phase == fsm.Running && len(f.live) == 1 && !sameArgs(f.live[0].args, k.args) {
+		if k := f.kid; k != nil && k.belief == present && c.Phase == fsm.Running && len(f.live) == 1 && !c.IsSupervisor() && !sameArgs(f.live[0].args, k.args) {
 			note("%s %s runs with args %s, its client gave it %s", f.key, c.Inc, f.live[0].args, k.args)
 		}
 		if f.gone {
 			w.fail("I2", "%s is in the state after its end was acknowledged", f.key)
+		}
+	}
+	for _, b := range w.ledger.branches {
+		for _, k := range b.kids {
+			if s := st.Supervisor(b.name); s != nil && s.Status == sup.StatusRunning && st.Child(k.key) == nil {
+				note("I1: %s is not there, and its supervisor runs", k.key)
+			}
 		}
 	}
 	if len(bad) > 8 {

@@ -51,6 +51,16 @@ func (v *windows) newestOf(name sup.Name) *window {
 	return newest
 }
 
+// lives is how many lives of a supervisor there were.
+func (v *windows) lives(name sup.Name) (n int) {
+	for _, x := range v.all {
+		if x.name == name {
+			n++
+		}
+	}
+	return n
+}
+
 // counted is how many restarts of a supervisor were for crashes (S16, S22).
 func counted(h *fsm.Supervisor) uint64 { return h.TotalRestarts - h.NodeFailureRestarts }
 
@@ -80,7 +90,7 @@ func (g *ledger) watchWindows(st *fsm.State, a fsm.Applied) {
 func (g *ledger) watchWindow(st *fsm.State, h *fsm.Supervisor, a fsm.Applied, events []sup.Event) {
 	w := g.w
 	at := mark{w.raft.epoch, a.Index}
-	x := g.windows.find(h.Name, h.Created)
+	x, former := g.windows.find(h.Name, h.Created), g.windows.newestOf(h.Name)
 	if x == nil {
 		x = &window{name: h.Name, created: h.Created, in: *h.Spec.Intensity}
 		g.windows.all = append(g.windows.all, x)
@@ -106,6 +116,14 @@ func (g *ledger) watchWindow(st *fsm.State, h *fsm.Supervisor, a fsm.Applied, ev
 				ends++
 			}
 		}
+	}
+	if exceeded && h.Created == a.Index && former != nil && former != x { // its parent has started it again in the same entry
+		former.prune(st.Clock())
+		if len(former.stamps)+ends-1 < former.in.MaxRestarts {
+			w.fail("I5", "%s exceeds its intensity at index %d after %d restarts within %s, %d are allowed", h.Name, a.Index, len(former.stamps), former.in.Within, former.in.MaxRestarts)
+		}
+		w.stats.Exceeded++
+		return
 	}
 	if n > 0 || exceeded {
 		x.prune(st.Clock())
