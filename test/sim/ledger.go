@@ -300,6 +300,9 @@ func (g *ledger) stoppedByItself(fam *family, p *sup.Problem) {
 			ends += g.windows.lives(b.name)
 		}
 	}
+	if ends > fam.limit && p.Code == sup.CodeSupervisorNotFound { // a manifest made it anew, and that start failed
+		return
+	}
 	if fam.spec.AutoShutdown != sup.NeverShutdown && (p.Code == sup.CodeSupervisorStopped || fam.changed > 0 && p.Code == sup.CodeSupervisorNotFound) {
 		g.w.stats.Shutdowns++
 		if !g.significantEnded(fam) {
