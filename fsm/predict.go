@@ -284,7 +284,14 @@ func (t *tree) next(ends []end, failed uint64) []Prospect {
 	if busy > 0 && failed == 0 || t.upFrom(from, ended) {
 		return nil
 	}
-	for _, c := range t.children.rows[t.children.head:] {
+	first := from // no child before it can be the one
+	if t.dues > 0 {
+		first = min(first, t.dueFrom)
+	}
+	for _, e := range ends {
+		first = min(first, e.child.Order)
+	}
+	for _, c := range t.from(max(first, 1) - 1) {
 		if c == nil {
 			continue
 		}
