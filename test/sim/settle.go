@@ -130,7 +130,7 @@ func (w *World) unsettled() string {
 				note("%s does not run and is not wanted", f.key)
 			}
 		}
-		if k := f.kid; k != nil && k.belief == present && c.Phase == fsm.Running && len(f.live) == 1 && !c.IsSupervisor() && !sameArgs(f.live[0].args, k.args) {
+		if k := f.kid; k != nil && w.raft.epoch == 0 && k.belief == present && c.Phase == fsm.Running && len(f.live) == 1 && !c.IsSupervisor() && !sameArgs(f.live[0].args, k.args) {
 			note("%s %s runs with args %s, its client gave it %s", f.key, c.Inc, f.live[0].args, k.args)
 		}
 		if f.gone {
