@@ -29,6 +29,7 @@ func (s *State) Apply(index uint64, e Entry) Applied {
 	}
 	for _, u := range e.Unplaced {
 		s.unplaced(u)
+		s.advanceAll() // what fails with it does not fail a second time
 	}
 	s.advanceAll()
 	s.requests.expire(s.clock, MaxKeys)

@@ -56,7 +56,8 @@ func (s *State) loseNode(m *member, why string, failed bool) {
 		}
 		n := inOneTree(slots)
 		s.lost(t, slots[:n], why, failed)
-		s.advance(t)
+		s.stir(t)
+		s.advanceAll() // what goes down with it does so before its own decision
 		slots = slots[n:]
 	}
 }

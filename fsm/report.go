@@ -89,7 +89,8 @@ func (s *State) ended(t *tree, c *Child, reason sup.ExitReason, detail string) {
 		// Its init returned too: an init that does not is reported as such. The word of it was overtaken.
 		s.runs(t, c)
 		if !c.IsSupervisor() { // whose tree is gone already: nothing may ask it to stop before its record says so
-			s.advance(t)
+			s.stir(t)
+			s.advanceAll() // as between two reports
 		}
 		c = t.children.get(c.Key.Child)
 	}

@@ -1,6 +1,11 @@
 package fsm
 
-import sup "github.com/supnode/supnode/supervisor"
+import (
+	"slices"
+	"strings"
+
+	sup "github.com/supnode/supnode/supervisor"
+)
 
 // stopSupervisor stops a supervisor (S13). It cuts in on a start, which then fails. To stop a sub-supervisor is to terminate
 // that child of its parent.
@@ -121,6 +126,7 @@ func (s *State) endStop(t *tree) {
 	s.running--
 	if op.Remove {
 		s.trees.drop(h.Name)
+		s.forgetBelow(h)
 	} else {
 		h.Status, h.Stopped = sup.StatusStopped, s.nextTicket()
 		s.emit(sup.Event{Type: sup.EventSupervisorStopped, Supervisor: h.Name, Reason: h.Reason})
@@ -136,6 +142,15 @@ func (s *State) endStop(t *tree) {
 		s.complete(key, &Outcome{Supervisor: h.Name})
 	}
 	s.fallen(h, op)
+}
+
+// forgetBelow removes what a start that failed made below a supervisor (S12): all of it has stopped.
+func (s *State) forgetBelow(h *Supervisor) {
+	for _, n := range slices.Clone(s.stopped) {
+		if t := s.trees.get(n); strings.HasPrefix(string(n), string(h.Name)+"/") && t.head.Created >= h.Created {
+			s.forget(t)
+		}
+	}
 }
 
 // forget removes the record of a stopped supervisor.
