@@ -28,6 +28,7 @@ const (
 // Child is a child's record.
 type Child struct {
 	sup  *Sup
+	own  *Sup // of a child that is a supervisor, while its tree is up
 	Spec sup.ChildSpec
 
 	State       State
@@ -47,6 +48,7 @@ type Child struct {
 	since     int64 // cluster time at which its init returned
 
 	then      then
+	farewell  string // the reason that its supervisor is to be stopped with
 	halt, due bool
 	runs      []string // requests that wait for it to run
 	gone      []string // requests that wait for it to be gone
@@ -135,11 +137,22 @@ func (ch *Child) backOff() {
 
 func (ch *Child) waits() bool { return ch.notBefore > ch.sup.c.Clock }
 
-// want makes a child that is due ask for a node.
-func (ch *Child) want() { ch.State, ch.due, ch.Unplaceable = Wanted, false, false }
+// want makes a child that is due ask for a node; one that is a supervisor starts its tree.
+func (ch *Child) want() {
+	if ch.isSup() {
+		ch.raise()
+		return
+	}
+	ch.State, ch.due, ch.Unplaceable = Wanted, false, false
+}
 
 // stop asks for the end of the child's run.
-func (ch *Child) stop(t then) { ch.State, ch.then = Stopping, t }
+func (ch *Child) stop(t then) {
+	ch.State, ch.then = Stopping, t
+	if ch.isSup() {
+		ch.fell()
+	}
+}
 
 // ran (S44): the first run is child_started, each later one child_restarted, and child_migrated when the node differs.
 func (ch *Child) ran() {
@@ -171,4 +184,10 @@ func (ch *Child) ended(reason sup.ExitReason) {
 	ch.State, ch.Node, ch.Inc, ch.then, ch.Exit, ch.since = Down, "", 0, "", reason, 0
 }
 
-func (ch *Child) token() uint64 { return 1<<40 + ch.Inc }
+// token is zero for a child that is a supervisor: it has no incarnation.
+func (ch *Child) token() uint64 {
+	if ch.Inc == 0 {
+		return 0
+	}
+	return 1<<40 + ch.Inc
+}

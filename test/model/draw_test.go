@@ -15,6 +15,7 @@ type draw struct {
 	t          *rapid.T
 	strategies []sup.Strategy
 	auto       bool // auto_shutdown is drawn too
+	levels     int  // of supervisors that a tree may have, below 2 no child is one
 }
 
 var (
@@ -50,7 +51,7 @@ func (d *draw) settle(w *World, entries int) error {
 		for _, s := range w.Model.Sups {
 			for _, ch := range s.Children {
 				switch {
-				case order != "tick":
+				case order != "tick" || ch.isSup():
 				case ch.State == Placed:
 					order = fmt.Sprintf("running %s#%d", ch.Key(), ch.Inc)
 				case ch.State == Stopping:
@@ -125,12 +126,13 @@ func (d *draw) order(w *World) string {
 	for _, s := range m.Sups {
 		for _, ch := range s.Children {
 			all = append(all, ch)
-			switch ch.State {
-			case Placed:
+			switch {
+			case ch.isSup():
+			case ch.State == Placed:
 				placed = append(placed, ch)
-			case Running:
+			case ch.State == Running:
 				running = append(running, ch)
-			case Stopping:
+			case ch.State == Stopping:
 				stopping = append(stopping, ch)
 			}
 		}
@@ -188,7 +190,7 @@ func (d *draw) order(w *World) string {
 		if s.simple() != d.chance("wrong strategy", 5) {
 			return "add " + string(s.Name)
 		}
-		return "add " + string(s.Name) + " " + printChild(d.child(one(d, "id", childIDs)))
+		return "add " + string(s.Name) + " " + printChild(d.member(one(d, "id", childIDs), s.Name.Depth()))
 	})
 	add(6, len(all) > 0, func() string { return "terminate " + one(d, "child", all).Key().String() })
 	add(8, len(all) > 0, func() string { return "restart " + one(d, "child", all).Key().String() })
@@ -243,7 +245,14 @@ func (d *draw) late(w *World, ch *Child) string {
 }
 
 func (d *draw) start() string {
-	sp := sup.Spec{Name: one(d, "sup", supNames), Strategy: one(d, "strategy", d.strategies)}
+	sp := d.manifest(1)
+	sp.Name = one(d, "sup", supNames)
+	return "start " + printSpec(sp.WithDefaults())
+}
+
+// manifest draws a supervisor of that level, 1 = a root.
+func (d *draw) manifest(level int) sup.Spec {
+	sp := sup.Spec{Strategy: one(d, "strategy", d.strategies)}
 	sp.Intensity = &sup.Intensity{MaxRestarts: rapid.IntRange(0, 4).Draw(d.t, "max"), Within: sup.Of(one(d, "within", []time.Duration{time.Second, 5 * time.Second}))}
 	if d.auto && sp.Strategy != sup.SimpleOneForOne {
 		sp.AutoShutdown = one(d, "auto", []sup.AutoShutdown{sup.NeverShutdown, sup.AnySignificant, sup.AllSignificant})
@@ -256,11 +265,21 @@ func (d *draw) start() string {
 		ids := slices.Clone(childIDs)
 		for range rapid.IntRange(0, 4).Draw(d.t, "children") {
 			i := rapid.IntRange(0, len(ids)-1).Draw(d.t, "id")
-			sp.Children = append(sp.Children, d.child(ids[i]))
+			sp.Children = append(sp.Children, d.member(ids[i], level))
 			ids = slices.Delete(ids, i, i+1)
 		}
 	}
-	return "start " + printSpec(sp.WithDefaults())
+	return sp
+}
+
+// member draws a child, perhaps a supervisor, of a supervisor of that level.
+func (d *draw) member(id sup.ChildID, level int) sup.ChildSpec {
+	if level >= d.levels || !d.chance("supervisor", 40) {
+		return d.child(id)
+	}
+	sp := d.manifest(level + 1)
+	c := sup.ChildSpec{ID: id, Restart: one(d, "restart", restarts), Significant: d.chance("significant", 40), Supervisor: &sp}
+	return c.WithDefaults()
 }
 
 func (d *draw) child(id sup.ChildID) sup.ChildSpec {

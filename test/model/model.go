@@ -18,6 +18,9 @@ type Cluster struct {
 	Done   []Done      // requests that ended in it
 
 	sessions uint64
+
+	touched   []*Sup // supervisors that are to advance
+	advancing bool
 }
 
 // Node is a member. Session rises with every registration.
@@ -132,7 +135,7 @@ func (c *Cluster) end(key string, code sup.Code) {
 
 // Eligible (S28): up, not draining, has the behavior, is the node that the child is pinned to.
 func (c *Cluster) Eligible(ch *Child, n *Node) bool {
-	return n.Status() == "up" && slices.Contains(n.Behaviors, ch.Spec.Behavior) && (ch.pin() == "" || ch.pin() == n.Name)
+	return !ch.isSup() && n.Status() == "up" && slices.Contains(n.Behaviors, ch.Spec.Behavior) && (ch.pin() == "" || ch.pin() == n.Name)
 }
 
 // Wanting are the children that want a node, by supervisor and in start order.
@@ -157,7 +160,7 @@ func (c *Cluster) Place(k sup.Key, node sup.NodeName, session uint64) {
 }
 
 // Unplaced says that the leader finds no node for a child (S19): a first start by call fails with it, S12 and S31; anything
-// else waits, and a restart by hand is told so.
+// else waits, also in a tree that its parent restarts, and a restart by hand is told so.
 func (c *Cluster) Unplaced(k sup.Key, code sup.Code) {
 	ch := c.Child(k)
 	if ch == nil || ch.State != Wanted || ch.waits() {
@@ -165,9 +168,9 @@ func (c *Cluster) Unplaced(k sup.Key, code sup.Code) {
 	}
 	s := ch.sup
 	switch {
-	case ch.Started:
+	case ch.Started || s.byParent():
 		ch.Unplaceable = true
-		ch.answer(code)
+		ch.answerTree(code)
 	case s.Op == starting:
 		s.failStart(code)
 	default:

@@ -37,7 +37,7 @@ func TestModel(t *testing.T) {
 				return never
 			}
 			for range 5 {
-				if rapid.Check(t, func(t *rapid.T) { story(t, met, strategy) }); t.Failed() || len(missing()) == 0 {
+				if rapid.Check(t, func(t *rapid.T) { story(t, met, 1, strategy) }); t.Failed() || len(missing()) == 0 {
 					return
 				}
 			}
@@ -48,16 +48,29 @@ func TestModel(t *testing.T) {
 
 // TestModelMixed has supervisors of all strategies beside each other: one node's loss concerns them all.
 func TestModelMixed(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) { story(t, map[string]int{}, implemented...) })
+	rapid.Check(t, func(t *rapid.T) { story(t, map[string]int{}, 1, implemented...) })
 }
 
-func story(t *rapid.T, met map[string]int, strategies ...sup.Strategy) {
+// TestModelTrees has children that are supervisors, of all strategies, in trees of up to three levels.
+func TestModelTrees(t *testing.T) {
+	met := map[string]int{}
+	rapid.Check(t, func(t *rapid.T) { story(t, met, 3, implemented...) })
+	for _, what := range []string{
+		"tree child_started", "tree child_restarted", "tree child_stopped shutdown", "level 2 stopped by shutdown", "level 3 stopped by shutdown",
+	} {
+		if met[what] == 0 && !t.Failed() {
+			t.Errorf("%s did not happen in any story", what)
+		}
+	}
+}
+
+func story(t *rapid.T, met map[string]int, levels int, strategies ...sup.Strategy) {
 	w, err := NewWorld()
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.Met = met
-	d := &draw{t: t, strategies: strategies, auto: autoShutdown}
+	d := &draw{t: t, strategies: strategies, auto: autoShutdown, levels: levels}
 	check := func(t *rapid.T, err error) {
 		if err != nil {
 			t.Fatalf("the model and the FSM differ after\n\n%s\n\n%v", strings.Join(w.Story, "\n"), err)

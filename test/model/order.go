@@ -19,7 +19,8 @@ import (
 //
 //	register N [BEHAVIOR…] · down N · leave N [paced] · left N · drain N · undrain N · leader N · tick
 //	start SUP STRATEGY [max=1/5s] [auto=any|all] [limit=N] CHILD…   CHILD is ID[:RESTART][*][~][@NODE][!BEHAVIOR], * = significant,
-//	                                             ~ = with a backoff of 1s, 2s, 4s, 4s, …, anew after 5s
+//	                                             ~ = with a backoff of 1s, 2s, 4s, 4s, …, anew after 5s;
+//	                                             or ID[:RESTART][*]{STRATEGY,…,CHILD,…}, a supervisor of its own
 //	add SUP [CHILD] · terminate SUP/ID · restart SUP/ID · stop SUP [REASON]
 //	running SUP/ID[#INC] · ended SUP/ID[#INC] REASON · initfailed SUP/ID[#INC] · move SUP/ID[#INC]   INC is the entry that placed it
 //	again K                                      the K-th request is asked again under its key
@@ -81,12 +82,21 @@ func parseRun(text string) (sup.Key, uint64) {
 }
 
 func parseChild(text string) sup.ChildSpec {
+	text, manifest, isSup := strings.Cut(text, "{")
 	text, behavior, _ := strings.Cut(text, "!")
 	text, node, _ := strings.Cut(text, "@")
 	text, backoff := strings.CutSuffix(text, "~")
 	text, significant := strings.CutSuffix(text, "*")
 	id, restart, _ := strings.Cut(text, ":")
 	c := sup.ChildSpec{ID: sup.ChildID(id), Behavior: behavior, Restart: sup.Restart(restart), Significant: significant}
+	if isSup {
+		sp, err := parseManifest(fields(strings.TrimSuffix(manifest, "}")))
+		if err != nil {
+			panic(err)
+		}
+		c.Supervisor = &sp
+		return c.WithDefaults()
+	}
 	if behavior == "" {
 		c.Behavior = "exec"
 	}
@@ -110,6 +120,9 @@ func printChild(c sup.ChildSpec) string {
 	if c.Selector != nil {
 		text += "@" + string(c.Selector.Node)
 	}
+	if c.Supervisor != nil {
+		return text + "{" + strings.Join(printManifest(*c.Supervisor), ",") + "}"
+	}
 	if c.Behavior != "exec" {
 		text += "!" + c.Behavior
 	}
@@ -117,12 +130,35 @@ func printChild(c sup.ChildSpec) string {
 }
 
 func parseSpec(words []string) (sup.Spec, error) {
-	sp := sup.Spec{Name: sup.Name(words[0]), Strategy: sup.Strategy(words[1])}
+	sp, err := parseManifest(words[1:])
+	sp.Name = sup.Name(words[0])
+	return sp.WithDefaults(), err
+}
+
+// fields are the words of a manifest within braces: what is between commas, but for those within braces of their own.
+func fields(text string) (words []string) {
+	depth, from := 0, 0
+	for i, r := range text {
+		switch {
+		case r == '{':
+			depth++
+		case r == '}':
+			depth--
+		case r == ',' && depth == 0:
+			words = append(words, text[from:i])
+			from = i + 1
+		}
+	}
+	return append(words, text[from:])
+}
+
+func parseManifest(words []string) (sup.Spec, error) {
+	sp := sup.Spec{Strategy: sup.Strategy(words[0])}
 	var children []sup.ChildSpec
-	for _, w := range words[2:] {
+	for _, w := range words[1:] {
 		name, value, option := strings.Cut(w, "=")
 		switch {
-		case !option:
+		case !option || strings.Contains(name, "{"):
 			children = append(children, parseChild(w))
 		case name == "max":
 			m, d, _ := strings.Cut(value, "/")
@@ -144,11 +180,15 @@ func parseSpec(words []string) (sup.Spec, error) {
 	} else {
 		sp.Children = children
 	}
-	return sp.WithDefaults(), nil
+	return sp, nil
 }
 
 func printSpec(sp sup.Spec) string {
-	words := []string{string(sp.Name), string(sp.Strategy), fmt.Sprintf("max=%d/%s", sp.Intensity.MaxRestarts, sp.Intensity.Within)}
+	return string(sp.Name) + " " + strings.Join(printManifest(sp), " ")
+}
+
+func printManifest(sp sup.Spec) []string {
+	words := []string{string(sp.Strategy), fmt.Sprintf("max=%d/%s", sp.Intensity.MaxRestarts, sp.Intensity.Within)}
 	if a, ok := strings.CutSuffix(string(sp.AutoShutdown), "_significant"); ok {
 		words = append(words, "auto="+a)
 	}
@@ -162,5 +202,5 @@ func printSpec(sp sup.Spec) string {
 	for _, c := range children {
 		words = append(words, printChild(c))
 	}
-	return strings.Join(words, " ")
+	return words
 }

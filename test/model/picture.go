@@ -14,8 +14,11 @@ func (c *Cluster) Picture() []string {
 		lines = append(lines, fmt.Sprintf("node %s %s session=%d", n.Name, n.Status(), n.Session))
 	}
 	for _, s := range c.Sups {
-		active := 0
+		active, subs := 0, 0
 		for _, ch := range s.Children {
+			if ch.isSup() {
+				subs++
+			}
 			if ch.State == Running {
 				active++
 			}
@@ -24,7 +27,7 @@ func (c *Cluster) Picture() []string {
 		if s.undo {
 			reason = ""
 		}
-		lines = append(lines, supLine(s.Name, s.Status(), reason, len(s.Children), active, s.Total, s.ForNodes, s.InWindow()))
+		lines = append(lines, supLine(s.Name, s.Status(), reason, len(s.Children), active, subs, s.Total, s.ForNodes, s.InWindow()))
 		for _, ch := range s.Children {
 			lines = append(lines, childLine(ch.Key(), ch.Status(), ch.Node, ch.Inc, ch.Restarts, ch.Exit, ch.State == Wanted, ch.Avoid))
 		}
@@ -44,7 +47,7 @@ func picture(st *fsm.State) []string {
 		if h.Op != nil && h.Op.Remove { // it undoes a start: nobody is promised a word
 			reason = ""
 		}
-		lines = append(lines, supLine(i.Name, i.Status, reason, i.ChildCount, n.Active, i.TotalRestarts, i.NodeFailureRestarts, i.RestartsInWindow))
+		lines = append(lines, supLine(i.Name, i.Status, reason, n.Specs, n.Active, n.Supervisors, i.TotalRestarts, i.NodeFailureRestarts, i.RestartsInWindow))
 		children, _ := st.Children(h.Name, "", 1000, nil)
 		for _, c := range children {
 			record := st.Child(sup.Key{Supervisor: h.Name, Child: c.ID})
@@ -61,8 +64,8 @@ func picture(st *fsm.State) []string {
 	return lines
 }
 
-func supLine(n sup.Name, status sup.Status, reason string, children, active int, total, forNodes uint64, window int) string {
-	return fmt.Sprintf("%s %s (%s) children=%d active=%d restarts=%d for nodes=%d in window=%d", n, status, reason, children, active, total, forNodes, window)
+func supLine(n sup.Name, status sup.Status, reason string, children, active, subs int, total, forNodes uint64, window int) string {
+	return fmt.Sprintf("%s %s (%s) children=%d active=%d supervisors=%d restarts=%d for nodes=%d in window=%d", n, status, reason, children, active, subs, total, forNodes, window)
 }
 
 func childLine(k sup.Key, status sup.Status, node sup.NodeName, inc, restarts uint64, exit sup.ExitReason, wants bool, avoid sup.NodeName) string {

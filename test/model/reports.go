@@ -8,7 +8,7 @@ import (
 
 // report finds the child of a report. A report on another incarnation than the one that the slot holds is stale (S32, A5).
 func (c *Cluster) reported(k sup.Key, inc uint64) *Child {
-	if ch := c.Child(k); ch != nil && ch.held() && ch.Inc == inc {
+	if ch := c.Child(k); ch != nil && !ch.isSup() && ch.held() && ch.Inc == inc {
 		return ch
 	}
 	return nil
@@ -63,31 +63,38 @@ func (c *Cluster) ReportInitFailed(k sup.Key, inc uint64) Answer {
 	s, node, followed := ch.sup, ch.Node, ch.then
 	asked := ch.State == Stopping
 	ch.ended(sup.ExitError)
-	switch {
-	case asked:
+	if asked {
 		s.stopped(ch, followed)
-	case !ch.Started:
-		s.neverStarted(ch)
-	case s.Op != stopping && ch.temporary():
-		ch.answer(sup.CodeInitFailed)
-		s.remove(ch)
-		s.endedForGood(ch)
-	default:
-		s.exited(ch, sup.ExitError, node)
+	} else {
+		s.initFailed(ch, sup.CodeInitFailed, node)
 	}
 	s.advance()
 	return ok
 }
 
+// initFailed is the end of a start that failed on a node (S12, S18, S31).
+func (s *Sup) initFailed(ch *Child, code sup.Code, node sup.NodeName) {
+	switch {
+	case !ch.Started:
+		s.neverStarted(ch, code)
+	case s.Op != stopping && ch.temporary():
+		ch.answer(code)
+		s.remove(ch)
+		s.endedForGood(ch)
+	default:
+		s.exited(ch, sup.ExitError, node)
+	}
+}
+
 // neverStarted (S12, S31): a first start has failed.
-func (s *Sup) neverStarted(ch *Child) {
+func (s *Sup) neverStarted(ch *Child, code sup.Code) {
 	switch {
 	case s.Op == stopping:
 		s.remove(ch)
 	case s.Op == starting && len(ch.runs) == 0:
-		s.failStart(sup.CodeInitFailed)
+		s.failStart(code)
 	default:
-		ch.answer(sup.CodeInitFailed)
+		ch.answer(code)
 		s.remove(ch)
 	}
 }
@@ -176,8 +183,8 @@ func (s *Sup) lost(children []*Child, node sup.NodeName, failure bool) {
 			s.remove(ch)
 		case !ch.Started: // S12: not the child's failure, at most 3 times
 			ch.halt = false
-			if ch.Lost++; ch.Lost > 3 {
-				s.neverStarted(ch)
+			if ch.Lost++; ch.Lost > 3 && !s.byParent() {
+				s.neverStarted(ch, sup.CodeInitFailed)
 				continue
 			}
 			ch.again(node)

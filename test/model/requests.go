@@ -17,16 +17,33 @@ func (c *Cluster) StartSupervisor(key string, spec sup.Spec) Answer {
 			}
 			c.Sups = slices.DeleteFunc(c.Sups, func(x *Sup) bool { return x == old })
 		}
-		s := &Sup{c: c, Name: spec.Name, Spec: spec, Op: starting, starters: []string{key}}
-		for _, ch := range spec.Children {
-			s.add(ch)
-		}
-		c.Sups = append(c.Sups, s)
+		s := c.raise(spec, nil)
+		s.starters = []string{key}
 		s.advance()
 	})
 }
 
-// StopSupervisor (S13): a second request waits for the same stop. It cuts in on whatever is going on.
+// raise begins the start of a supervisor with its initial children; up is the child that it is, nil = nobody's.
+func (c *Cluster) raise(spec sup.Spec, up *Child) *Sup {
+	s := &Sup{c: c, up: up, Name: spec.Name, Spec: spec, Op: starting, created: c.Index}
+	for _, ch := range spec.Children {
+		s.add(ch)
+	}
+	c.Sups = append(c.Sups, s)
+	before := c.advancing
+	c.advancing = true // whoever is touched goes on when all have begun
+	s.advance()
+	for _, ch := range s.Children {
+		if !s.inOrder() {
+			ch.want()
+		}
+	}
+	c.advancing = before
+	return s
+}
+
+// StopSupervisor (S13): a second request waits for the same stop. It cuts in on whatever is going on. To stop one that is a
+// child is to terminate that child.
 func (c *Cluster) StopSupervisor(key string, name sup.Name, reason string) Answer {
 	return c.ask(key, func() {
 		s := c.Sup(name)
@@ -36,6 +53,9 @@ func (c *Cluster) StopSupervisor(key string, name sup.Name, reason string) Answe
 			return
 		case s.Op == over:
 			c.end(key, s.refusal())
+			return
+		case s.up != nil:
+			c.terminate(key, s.up.Key(), reason)
 			return
 		}
 		s.stoppers = append(s.stoppers, key)
@@ -108,34 +128,38 @@ func (s *Sup) begin(key string, spec sup.ChildSpec) {
 
 // TerminateChild (S32) works in every state, at once: it does not wait for an operation, and cancels a restart.
 func (c *Cluster) TerminateChild(key string, k sup.Key) Answer {
-	return c.ask(key, func() {
-		s := c.Sup(k.Supervisor)
-		switch {
-		case s == nil:
-			c.end(key, sup.CodeSupervisorNotFound)
-			return
-		case s.Op == stopping || s.Op == over:
-			c.end(key, s.refusal())
-			return
+	return c.ask(key, func() { c.terminate(key, k, "") })
+}
+
+// terminate is told the reason for which a child that is a supervisor stops.
+func (c *Cluster) terminate(key string, k sup.Key, reason string) {
+	s := c.Sup(k.Supervisor)
+	switch {
+	case s == nil:
+		c.end(key, sup.CodeSupervisorNotFound)
+		return
+	case s.Op == stopping || s.Op == over:
+		c.end(key, s.refusal())
+		return
+	}
+	ch := s.child(k.Child)
+	if ch == nil {
+		c.end(key, sup.CodeChildNotFound)
+		return
+	}
+	ch.answer(sup.CodeChildNotFound)
+	ch.gone = append(ch.gone, key)
+	if ch.held() {
+		ch.farewell = reason
+		ch.stop(terminate)
+	} else {
+		ended := ch.State == Down && !ch.due
+		s.remove(ch)
+		if !ended {
+			s.endedForGood(ch)
 		}
-		ch := s.child(k.Child)
-		if ch == nil {
-			c.end(key, sup.CodeChildNotFound)
-			return
-		}
-		ch.answer(sup.CodeChildNotFound)
-		ch.gone = append(ch.gone, key)
-		if ch.held() {
-			ch.stop(terminate)
-		} else {
-			ended := ch.State == Down && !ch.due
-			s.remove(ch)
-			if !ended {
-				s.endedForGood(ch)
-			}
-		}
-		s.advance()
-	})
+	}
+	s.advance()
 }
 
 // RestartChild (S33): stops the child and starts it again, uncounted; it works in every state. A child that an operation waits
@@ -159,8 +183,8 @@ func (c *Cluster) RestartChild(key string, k sup.Key) Answer {
 		}
 		s.work()
 	}
-	if s := c.Sup(k.Supervisor); s != nil && s.Op == working && c.Requests[key] == nil {
-		if ch := s.child(k.Child); ch != nil && ch.State == Wanted {
+	if s := c.Sup(k.Supervisor); s != nil && (s.Op == working || s.Op == starting) && c.Requests[key] == nil {
+		if ch := s.child(k.Child); ch != nil && (ch.State == Wanted && s.Op == working || ch.lacksNode()) {
 			return c.ask(key, func() { carryOut(s) })
 		}
 	}

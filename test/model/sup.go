@@ -2,6 +2,7 @@ package model
 
 import (
 	"slices"
+	"strings"
 
 	sup "github.com/supnode/supnode/supervisor"
 )
@@ -20,8 +21,11 @@ const (
 // Sup is a supervisor. Children are in start order (S6).
 type Sup struct {
 	c    *Cluster
+	up   *Child // the child that it is of its parent; nil = nobody's
 	Name sup.Name
 	Spec sup.Spec
+
+	created uint64 // the entry
 
 	Op       op
 	Reason   string
@@ -183,10 +187,24 @@ func (s *Sup) work() {
 	}
 }
 
-// advance does what the supervisor's operation asks for next, until it has to wait.
+// advance does what the supervisor's operation asks for next, until it has to wait; then so do those above and below that this
+// has touched.
 func (s *Sup) advance() {
-	for s.step() {
+	c := s.c
+	if !slices.Contains(c.touched, s) {
+		c.touched = append(c.touched, s)
 	}
+	if c.advancing {
+		return
+	}
+	c.advancing = true
+	for len(c.touched) > 0 {
+		next := c.touched[0]
+		c.touched = c.touched[1:]
+		for next.step() {
+		}
+	}
+	c.advancing = false
 }
 
 func (s *Sup) step() (again bool) {
@@ -259,14 +277,16 @@ func (s *Sup) halted(ch *Child, avoid sup.NodeName) {
 
 // opOver: the start or the group restart is complete.
 func (s *Sup) opOver() bool {
-	if s.Op == starting {
+	was := s.Op
+	s.Op = idle
+	if was == starting {
 		s.c.emit(sup.Event{Type: sup.EventSupervisorStarted, Supervisor: s.Name})
 		for _, key := range s.starters {
 			s.c.end(key, "")
 		}
 		s.starters = nil
+		s.rose()
 	}
-	s.Op = idle
 	return true
 }
 
@@ -323,7 +343,9 @@ func (s *Sup) stepStop() bool {
 	}
 	s.Op = over
 	if s.undo {
-		s.c.Sups = slices.DeleteFunc(s.c.Sups, func(x *Sup) bool { return x == s })
+		s.c.Sups = slices.DeleteFunc(s.c.Sups, func(x *Sup) bool {
+			return x == s || x.created >= s.created && strings.HasPrefix(string(x.Name), string(s.Name)+"/")
+		})
 	} else {
 		s.c.emit(sup.Event{Type: sup.EventSupervisorStopped, Supervisor: s.Name, Reason: s.Reason})
 	}
@@ -333,5 +355,6 @@ func (s *Sup) stepStop() bool {
 	for _, key := range s.stoppers {
 		s.c.end(key, "")
 	}
+	s.fallen()
 	return false
 }

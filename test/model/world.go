@@ -260,6 +260,12 @@ func (w *World) order(text string) (fsm.Command, Answer, error) {
 func (w *World) compare(a fsm.Applied, answers []Answer) error {
 	for _, e := range w.Model.Events {
 		w.Met[string(e.Type)]++
+		if ch := w.Model.Child(sup.Key{Supervisor: e.Supervisor, Child: e.Child}); ch != nil && ch.isSup() {
+			w.Met[strings.TrimSpace("tree "+string(e.Type)+" "+e.Reason)]++
+		}
+		if e.Type == sup.EventSupervisorStopped && e.Supervisor.Depth() > 1 {
+			w.Met[fmt.Sprintf("level %d stopped by %s", e.Supervisor.Depth(), e.Reason)]++
+		}
 	}
 	for i, x := range answers {
 		if x.Key != "" {
@@ -286,7 +292,11 @@ func (w *World) compare(a fsm.Applied, answers []Answer) error {
 	slices.Sort(want)
 	differ("requests that ended", want, done)
 	events, _, _ := w.keeps.Events(w.events, 10_000)
-	differ("events", texts(unfixed(w.Model.Events), printEvent), texts(unfixed(events), printEvent))
+	inOrder := texts[sup.Event]
+	if slices.ContainsFunc(w.Model.Sups, func(s *Sup) bool { return s.up != nil }) {
+		inOrder = w.Model.strands
+	}
+	differ("events", inOrder(unfixed(w.Model.Events), printEvent), inOrder(unfixed(events), printEvent))
 	differ("events after supervisor_stopped (S44)", []string{}, afterTheLast(events))
 	differ("supervisors and children", w.Model.Picture(), picture(w.keeps))
 	differ("who wants a node", sorted(texts(w.Model.Wanting(), func(c *Child) string { return c.Key().String() })),
@@ -309,6 +319,33 @@ func unfixed(events []sup.Event) []sup.Event {
 	return out
 }
 
+// strands are, for each supervisor, its events and those of the child that it is, in their order, and the losses of nodes
+// before or behind them; and the events of nodes. Trees beside each other are up when they are, unless they start in order (S10). Where trees
+// are busy in one entry no rule says which of them is first.
+func (c *Cluster) strands(events []sup.Event, text func(sup.Event) string) []string {
+	out := []string{}
+	names := []sup.Name{""}
+	for _, e := range events {
+		names = append(names, e.Supervisor)
+		if e.Child != "" {
+			names = append(names, e.Supervisor.Sub(e.Child))
+		}
+	}
+	slices.Sort(names)
+	for _, n := range slices.Compact(names) {
+		up, _ := n.Parent()
+		for _, e := range events {
+			loss := e.Type == sup.EventNodeFailureDetected || e.Type == sup.EventNodeLeft
+			s, tree := c.Sup(n), e.Child != "" && e.Node == "" && e.ToNode == "" && e.Type != sup.EventChildStopped
+			own := e.Supervisor == n && (!tree || s != nil && s.inOrder())
+			if own || n != "" && loss || e.Supervisor == up.Supervisor && e.Child == "" && n != "" && up.Child != "" || e.Supervisor == up.Supervisor && e.Child == up.Child {
+				out = append(out, string(n)+": "+text(e))
+			}
+		}
+	}
+	return out
+}
+
 func rank(e sup.Event) int {
 	if e.Type == sup.EventChildStopped {
 		return 0
@@ -322,6 +359,9 @@ func afterTheLast(events []sup.Event) []string {
 	for _, e := range events {
 		if e.Type == sup.EventSupervisorStarted { // the name is used again
 			stopped[e.Supervisor] = false
+		}
+		if e.Type == sup.EventChildStopped { // one that is a supervisor may start again
+			stopped[e.Supervisor.Sub(e.Child)] = false
 		}
 		if stopped[e.Supervisor] {
 			wrong = append(wrong, printEvent(e))
