@@ -78,7 +78,7 @@ func (s *Sup) byParent() bool {
 // answerTree ends the requests that wait for a child, or for a tree that waits for it, to run.
 func (ch *Child) answerTree(code sup.Code) {
 	ch.answer(code)
-	if s := ch.sup; s.byParent() {
+	if s := ch.sup; s.Op == starting && s.up != nil {
 		s.up.answerTree(code)
 	}
 }
