@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -130,9 +131,9 @@ func TestAddressesAreChecked(t *testing.T) {
 
 // What acts each time it is taken goes to the next node only when it did not reach the one before.
 func TestACallIsNotRepeated(t *testing.T) {
-	taken := 0
+	var taken atomic.Int32 // by the server's goroutine
 	broken := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		taken++
+		taken.Add(1)
 		conn, _, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			t.Error(err)
@@ -159,7 +160,7 @@ func TestACallIsNotRepeated(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if _, err := c.Do(context.Background(), Request{Method: http.MethodPost, Body: []byte("{}"), Once: true}); err == nil || taken != 1 || len(*asked) != 2 {
-		t.Errorf("%v; the first took it %d times, the second %d times", err, taken, len(*asked)-2)
+	if _, err := c.Do(context.Background(), Request{Method: http.MethodPost, Body: []byte("{}"), Once: true}); err == nil || taken.Load() != 1 || len(*asked) != 2 {
+		t.Errorf("%v; the first took it %d times, the second %d times", err, taken.Load(), len(*asked)-2)
 	}
 }
