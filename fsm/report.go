@@ -184,10 +184,10 @@ func (s *State) stoppedSlot(t *tree, c *Child) {
 		s.end(t, c, terminated(c.Key))
 	case c.leaves():
 		s.leftChild(t, c)
+	case why == WhyGroup || why == WhyMove && t.goesDown(c): // on its way off a node that leaves, and then its group fails
+		s.wentDown(t, c)
 	case why == WhyMove && c.Started() && c.Spec.Restart.OnNodeLoss() == sup.Remove:
 		s.end(t, c, childEnded(c))
-	case why == WhyGroup:
-		s.wentDown(t, c)
 	case why == WhyRestart || why == WhyMove:
 		s.again(t, c)
 	default:
