@@ -297,7 +297,10 @@ func (w *World) compare(a fsm.Applied, answers []Answer) error {
 		inOrder = w.Model.strands
 	}
 	differ("events", inOrder(unfixed(w.Model.Events), printEvent), inOrder(unfixed(events), printEvent))
-	differ("events after supervisor_stopped (S44)", []string{}, afterTheLast(events))
+	differ("events after supervisor_stopped (S44)", []string{}, afterTheLast(events, func(n sup.Name) bool {
+		h := w.keeps.Supervisor(n)
+		return h != nil && h.Status != sup.StatusStopped
+	}))
 	differ("supervisors and children", w.Model.Picture(), picture(w.keeps))
 	differ("who wants a node", sorted(texts(w.Model.Wanting(), func(c *Child) string { return c.Key().String() })),
 		sorted(wanting(w.keeps)))
@@ -353,20 +356,30 @@ func rank(e sup.Event) int {
 	return 1
 }
 
-// afterTheLast are events of a supervisor behind its supervisor_stopped.
-func afterTheLast(events []sup.Event) []string {
-	wrong, stopped := []string{}, map[sup.Name]bool{}
+// afterTheLast are events of supervisors behind their last supervisor_stopped; used says whether a name is used again.
+func afterTheLast(events []sup.Event, used func(sup.Name) bool) []string {
+	after := map[sup.Name][]string{}
+	stopped := map[sup.Name]bool{}
+	var names []sup.Name
 	for _, e := range events {
-		if e.Type == sup.EventSupervisorStarted { // the name is used again
-			stopped[e.Supervisor] = false
-		}
 		if e.Type == sup.EventChildStopped { // one that is a supervisor may start again
 			stopped[e.Supervisor.Sub(e.Child)] = false
 		}
-		if stopped[e.Supervisor] {
-			wrong = append(wrong, printEvent(e))
+		switch {
+		case e.Type == sup.EventSupervisorStopped || e.Type == sup.EventSupervisorStarted:
+			stopped[e.Supervisor] = e.Type == sup.EventSupervisorStopped
+			after[e.Supervisor] = nil
+			names = append(names, e.Supervisor)
+		case stopped[e.Supervisor]:
+			after[e.Supervisor] = append(after[e.Supervisor], printEvent(e))
 		}
-		stopped[e.Supervisor] = stopped[e.Supervisor] || e.Type == sup.EventSupervisorStopped
+	}
+	wrong := []string{}
+	for _, n := range names {
+		if !used(n) {
+			wrong = append(wrong, after[n]...)
+			after[n] = nil
+		}
 	}
 	return wrong
 }
