@@ -20,12 +20,16 @@ import (
 func startReal(t *testing.T, servers, running int, change ...func(*node.Config)) (*face, []*node.Node) {
 	t.Helper()
 	var list []node.Server
+	var taken []net.Listener
 	for i := range servers {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
 		list = append(list, node.Server{Name: sup.NodeName(fmt.Sprintf("n%d", i+1)), Addr: l.Addr().String()})
+		taken = append(taken, l) // until all have theirs: the kernel may give a port that was closed once more
+	}
+	for _, l := range taken {
 		l.Close()
 	}
 	dir := t.TempDir()
