@@ -359,7 +359,7 @@ func (s *State) forgo(t *tree, c *Child) {
 	s.edit(t).Op = &op
 }
 
-// waitsForNode tells those who wait for a child that no node can take it, or one of its own; it is pending. A change that waits for
+// waitsForNode tells those who wait for a child that no node can take it, or one of its own that restarts; it is pending. A change that waits for
 // it ends without it; where children start in order it goes on when a node can take it, which may be long, and another
 // change may help.
 func (s *State) waitsForNode(t *tree, c *Child, p *sup.Problem) {
@@ -377,7 +377,7 @@ func (s *State) waitsForNode(t *tree, c *Child, p *sup.Problem) {
 		}
 		s.changeStuck(t)
 	}
-	if t.head.starting() {
+	if t.head.starting() && s.restarts(t) {
 		if parent, sub := s.parent(t.head.Name); parent != nil {
 			s.waitsForNode(parent, sub, p)
 		}

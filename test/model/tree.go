@@ -75,10 +75,11 @@ func (s *Sup) byParent() bool {
 	return s.Op == starting && s.up != nil && (s.up.Started || s.up.sup.byParent())
 }
 
-// answerTree ends the requests that wait for a child, or for a tree that waits for it, to run.
+// answerTree ends the requests that wait for a child, or for a tree that is restarted and waits for it, to run. A start by call goes
+// on: nothing of it has failed (S12, S31).
 func (ch *Child) answerTree(code sup.Code) {
 	ch.answer(code)
-	if s := ch.sup; s.Op == starting && s.up != nil {
+	if s := ch.sup; s.byParent() {
 		s.up.answerTree(code)
 	}
 }
