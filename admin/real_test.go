@@ -3,7 +3,6 @@ package admin
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -14,23 +13,15 @@ import (
 
 	"github.com/supnode/supnode/node"
 	sup "github.com/supnode/supnode/supervisor"
+	"github.com/supnode/supnode/test/machine"
 )
 
 // startReal starts the first running nodes of a cluster of servers, at free ports.
 func startReal(t *testing.T, servers, running int, change ...func(*node.Config)) (*face, []*node.Node) {
 	t.Helper()
 	var list []node.Server
-	var taken []net.Listener
-	for i := range servers {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		list = append(list, node.Server{Name: sup.NodeName(fmt.Sprintf("n%d", i+1)), Addr: l.Addr().String()})
-		taken = append(taken, l) // until all have theirs: the kernel may give a port that was closed once more
-	}
-	for _, l := range taken {
-		l.Close()
+	for i, addr := range machine.Addrs(servers) {
+		list = append(list, node.Server{Name: sup.NodeName(fmt.Sprintf("n%d", i+1)), Addr: addr})
 	}
 	dir := t.TempDir()
 	nodes := make([]*node.Node, running)

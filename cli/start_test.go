@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/supnode/supnode/cli"
+	"github.com/supnode/supnode/test/machine"
 )
 
 // patience bounds every wait; nothing takes a tenth of it on an idle machine.
@@ -50,20 +51,10 @@ func (o *output) String() string {
 	return o.buf.String()
 }
 
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // startServer starts a cluster of one.
 func startServer(t *testing.T, more string) *server {
 	t.Helper()
-	return newServer(t, freeAddr(t), fmt.Sprintf("[{name: n1, addr: %q}]", freeAddr(t)), more)
+	return newServer(t, machine.Addr(), fmt.Sprintf("[{name: n1, addr: %q}]", machine.Addr()), more)
 }
 
 // newServer writes a config file for n1 and starts it.
@@ -264,7 +255,7 @@ func TestATakenAdminAddressIsToldAndNothingIsLeft(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	s := newServer(t, l.Addr().String(), fmt.Sprintf("[{name: n1, addr: %q}]", freeAddr(t)), "")
+	s := newServer(t, l.Addr().String(), fmt.Sprintf("[{name: n1, addr: %q}]", machine.Addr()), "")
 	if got := s.status(); got != 1 || !strings.Contains(s.log.String(), "admin.listen "+l.Addr().String()+" is in use by another process: stop it, or choose another port") {
 		t.Errorf("status %d\n%s", got, s.log)
 	}
@@ -275,7 +266,7 @@ func TestATakenAdminAddressIsToldAndNothingIsLeft(t *testing.T) {
 
 // Nodes that are told to stop while they still look for another server do so.
 func TestASignalEndsAStartThatWaits(t *testing.T) {
-	s := newServer(t, freeAddr(t), fmt.Sprintf("[{name: n1, addr: %q}, {name: n2, addr: %q}, {name: n3, addr: %q}]", freeAddr(t), freeAddr(t), freeAddr(t)), "")
+	s := newServer(t, machine.Addr(), fmt.Sprintf("[{name: n1, addr: %q}, {name: n2, addr: %q}, {name: n3, addr: %q}]", machine.Addr(), machine.Addr(), machine.Addr()), "")
 	s.await("answer", func() bool {
 		res, err := http.Get("http://" + s.admin + "/readyz")
 		if err != nil {

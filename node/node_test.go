@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -36,23 +35,13 @@ type cluster struct {
 	nodes   map[sup.NodeName]*node.Node
 }
 
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // newCluster makes the configurations of servers n1…, and of plain agents a1….
 func newCluster(t *testing.T, servers, agents int, change func(*node.Config)) *cluster {
 	t.Helper()
 	c := &cluster{t: t, configs: map[sup.NodeName]node.Config{}, nodes: map[sup.NodeName]*node.Node{}}
 	var list []node.Server
-	for i := range servers {
-		list = append(list, node.Server{Name: sup.NodeName(fmt.Sprintf("n%d", i+1)), Addr: freeAddr(t)})
+	for i, addr := range machine.Addrs(servers) {
+		list = append(list, node.Server{Name: sup.NodeName(fmt.Sprintf("n%d", i+1)), Addr: addr})
 	}
 	dir := t.TempDir()
 	add := func(name sup.NodeName, addr string) {
@@ -73,8 +62,8 @@ func newCluster(t *testing.T, servers, agents int, change func(*node.Config)) *c
 	for _, s := range list {
 		add(s.Name, s.Addr)
 	}
-	for i := range agents {
-		add(sup.NodeName(fmt.Sprintf("a%d", i+1)), freeAddr(t))
+	for i, addr := range machine.Addrs(agents) {
+		add(sup.NodeName(fmt.Sprintf("a%d", i+1)), addr)
 	}
 	t.Cleanup(func() {
 		for _, n := range c.nodes {
@@ -457,7 +446,7 @@ func TestServersWithDifferentListsDoNotBegin(t *testing.T) {
 	c.start("n1", "n2")
 	c.ready()
 	cfg := c.configs["n3"]
-	cfg.Servers = append(slices.Clone(cfg.Servers), node.Server{Name: "n4", Addr: freeAddr(t)}, node.Server{Name: "n5", Addr: freeAddr(t)})
+	cfg.Servers = append(slices.Clone(cfg.Servers), node.Server{Name: "n4", Addr: machine.Addr()}, node.Server{Name: "n5", Addr: machine.Addr()})
 	n, err := node.Start(bounded(t, 5*time.Second), cfg)
 	if err == nil {
 		n.Close()

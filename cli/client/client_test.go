@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"errors"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -11,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/supnode/supnode/test/machine"
 )
 
 // answering is a node that always answers the same, and counts.
@@ -26,17 +27,6 @@ func answering(t *testing.T, status int, body string) (*httptest.Server, *[]*htt
 	return s, &asked
 }
 
-// dead is an address where nothing listens.
-func dead(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 const noLeader = `{"title": "The cluster has no leader", "status": 503, "detail": "none was reached", "code": "no_leader"}`
 
 func TestNodesAreAskedInTurnUntilOneAnswers(t *testing.T) {
@@ -44,7 +34,7 @@ func TestNodesAreAskedInTurnUntilOneAnswers(t *testing.T) {
 	broken, second := answering(t, 500, "<html>")
 	good, third := answering(t, 200, `{"ok": true}`)
 	never, fourth := answering(t, 200, `{}`)
-	c, err := New([]string{dead(t), lonely.URL, broken.URL, good.URL, never.URL}, "")
+	c, err := New([]string{machine.Addr(), lonely.URL, broken.URL, good.URL, never.URL}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +69,7 @@ func TestARefusalIsFinal(t *testing.T) {
 
 func TestOfManyFailuresTheMostTellingIsReported(t *testing.T) {
 	lonely, _ := answering(t, 503, noLeader)
-	for _, addrs := range [][]string{{lonely.URL, dead(t)}, {dead(t), lonely.URL}} {
+	for _, addrs := range [][]string{{lonely.URL, machine.Addr()}, {machine.Addr(), lonely.URL}} {
 		c, err := New(addrs, "")
 		if err != nil {
 			t.Fatal(err)
@@ -90,7 +80,7 @@ func TestOfManyFailuresTheMostTellingIsReported(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	}
-	gone := dead(t)
+	gone := machine.Addr()
 	c, err := New([]string{gone}, "")
 	if err != nil {
 		t.Fatal(err)
@@ -144,7 +134,7 @@ func TestACallIsNotRepeated(t *testing.T) {
 	defer broken.Close()
 	lonely, _ := answering(t, 503, noLeader)
 	good, asked := answering(t, 200, `{"reply": 1}`)
-	for _, first := range []string{dead(t), lonely.URL} {
+	for _, first := range []string{machine.Addr(), lonely.URL} {
 		c, err := New([]string{first, good.URL}, "")
 		if err != nil {
 			t.Fatal(err)

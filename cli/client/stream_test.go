@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/supnode/supnode/test/machine"
 )
 
 // streaming is a node that sends text and then says nothing more.
@@ -29,7 +31,7 @@ func TestAStreamGoesOnAtTheNextNode(t *testing.T) {
 	first, _ := answering(t, 200, "id: 1\ndata: {\"a\":1}\n\nid: 2\ndata: {}\n\nid: 3\ndata: cut")
 	mute := streaming(t, ": heartbeat\n\n")
 	second, asked := answering(t, 200, ": heartbeat\n\nid: 3\ndata: {}\n\n")
-	c, err := New([]string{dead(t), full.URL, first.URL, mute.URL, second.URL}, "")
+	c, err := New([]string{machine.Addr(), full.URL, first.URL, mute.URL, second.URL}, "")
 	if err != nil {
 		t.Fatal(err)
 	}

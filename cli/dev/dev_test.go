@@ -61,26 +61,6 @@ func (s *session) text() string {
 	return s.out.String()
 }
 
-// freeBase is a base port with the ports of n nodes free.
-func freeBase(t *testing.T, n int) int {
-	t.Helper()
-next:
-	for base := 21000; base < 60000; base += 50 {
-		for i := 1; i <= n; i++ {
-			for _, port := range []int{base + i, base + 1000 + i} {
-				l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-				if err != nil {
-					continue next
-				}
-				l.Close()
-			}
-		}
-		return base
-	}
-	t.Fatal("no ports are free")
-	return 0
-}
-
 func begin(t *testing.T, o dev.Options) *session {
 	t.Helper()
 	self, err := os.Executable()
@@ -159,7 +139,7 @@ func alive(pid int) bool {
 }
 
 func TestALostNodeIsWatchedAndBroughtBackAndNothingIsLeft(t *testing.T) {
-	base := freeBase(t, 3)
+	base := machine.Base(3)
 	s := begin(t, dev.Options{Nodes: 3, BasePort: base})
 	dir := s.await(`logs are in (\S+) \(removed at exit\)`)[1]
 	s.await(`supervisor_started +demo`)
@@ -210,7 +190,7 @@ func TestALostNodeIsWatchedAndBroughtBackAndNothingIsLeft(t *testing.T) {
 }
 
 func TestAPausedNodeDoesNotKeepItFromStopping(t *testing.T) {
-	s := begin(t, dev.Options{Nodes: 3, BasePort: freeBase(t, 3)})
+	s := begin(t, dev.Options{Nodes: 3, BasePort: machine.Base(3)})
 	s.await(`supervisor_started +demo`)
 	pids := append(family(s.pid("n1")), append(family(s.pid("n2")), family(s.pid("n3"))...)...)
 	if err := syscall.Kill(s.pid("n1"), syscall.SIGSTOP); err != nil {
@@ -229,7 +209,7 @@ func TestAPausedNodeDoesNotKeepItFromStopping(t *testing.T) {
 
 func TestADirectoryOfOnesOwnStays(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "cluster")
-	o := dev.Options{Nodes: 1, BasePort: freeBase(t, 1), Dir: dir}
+	o := dev.Options{Nodes: 1, BasePort: machine.Base(1), Dir: dir}
 	s := begin(t, o)
 	s.await(`data and logs are in ` + regexp.QuoteMeta(dir) + ` \(it stays\)`)
 	s.await(`supervisor_started +demo`)
@@ -252,13 +232,13 @@ func TestADirectoryOfOnesOwnStays(t *testing.T) {
 
 func TestASecondClusterIsKeptOutOfTheDirectoryOfAnother(t *testing.T) {
 	dir := t.TempDir()
-	s := begin(t, dev.Options{Nodes: 1, Dir: dir, BasePort: freeBase(t, 1)})
+	s := begin(t, dev.Options{Nodes: 1, Dir: dir, BasePort: machine.Base(1)})
 	s.await("supervisor_started")
 	before, err := os.ReadFile(filepath.Join(dir, "n1.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	second := dev.Options{Nodes: 1, Dir: dir, BasePort: freeBase(t, 1), Executable: "supnode", Out: io.Discard}
+	second := dev.Options{Nodes: 1, Dir: dir, BasePort: machine.Base(1), Executable: "supnode", Out: io.Discard}
 	if err := dev.Run(context.Background(), second); err == nil || !strings.Contains(err.Error(), "another supnode dev runs in "+dir) {
 		t.Errorf("told: %v", err)
 	}
@@ -272,7 +252,7 @@ func TestASecondClusterIsKeptOutOfTheDirectoryOfAnother(t *testing.T) {
 }
 
 func TestATakenPortIsToldBeforeAnythingStarts(t *testing.T) {
-	base := freeBase(t, 3)
+	base := machine.Base(3)
 	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", base+1002))
 	if err != nil {
 		t.Fatal(err)
@@ -290,7 +270,7 @@ func TestANodeThatCannotStartSaysWhy(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "n1"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := begin(t, dev.Options{Nodes: 1, BasePort: freeBase(t, 1), Dir: dir})
+	s := begin(t, dev.Options{Nodes: 1, BasePort: machine.Base(1), Dir: dir})
 	err := <-s.done
 	s.done = nil
 	if err == nil || !strings.Contains(err.Error(), "n1 ended with status 1 while starting; the end of its log:") {

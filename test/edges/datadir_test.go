@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/supnode/supnode/test/machine"
 )
 
 // agentOf writes the file of an agent of a town.
@@ -16,9 +18,9 @@ func agentOf(t *testing.T, w *town, name, data string) (file, admin string) {
 	for _, n := range w.Names() {
 		servers = append(servers, fmt.Sprintf("{name: %s, addr: %q}", n, w.Node(n).RPC))
 	}
-	file, admin = filepath.Join(t.TempDir(), name+".yaml"), freeAddr(t)
+	file, admin = filepath.Join(t.TempDir(), name+".yaml"), machine.Addr()
 	put(t, file, fmt.Sprintf("node: {name: %s, data_dir: %s}\ncluster: {servers: [%s]}\nrpc: {listen: %q}\nadmin: {listen: %q}\n",
-		name, data, strings.Join(servers, ", "), freeAddr(t), admin))
+		name, data, strings.Join(servers, ", "), machine.Addr(), admin))
 	return file, admin
 }
 
@@ -40,7 +42,7 @@ func TestASecondProcessOnADataDir(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := filepath.Join(t.TempDir(), "again.yaml")
-	put(t, again, strings.Replace(string(text), "listen: "+n1.Admin, "listen: "+freeAddr(t), 1))
+	put(t, again, strings.Replace(string(text), "listen: "+n1.Admin, "listen: "+machine.Addr(), 1))
 	pid, _ := n1.PID()
 	refused(t, again, 1, n1.Data, "in use", fmt.Sprint(pid))
 	unharmed()
@@ -61,7 +63,7 @@ func TestADataDirOfAnotherCluster(t *testing.T) {
 	o := start(t, other.file)
 	o.ready(other.admin)
 	put(t, file, fmt.Sprintf("node: {name: a1, data_dir: %s}\ncluster: {servers: [{name: n1, addr: %q}]}\nrpc: {listen: %q}\nadmin: {listen: %q}\n",
-		data, other.rpc, freeAddr(t), admin))
+		data, other.rpc, machine.Addr(), admin))
 	refused(t, file, 1, "the data directory "+data+" belongs to cluster ", "and the servers it reaches are cluster ",
 		"correct cluster.servers", "a node.data_dir of its own")
 	o.leaves()
@@ -109,7 +111,7 @@ func TestACopiedDataDir(t *testing.T) {
 	p.ready(l.admin)
 	copied := filepath.Join(l.dir, "copy")
 	copyDir(t, l.data, copied)
-	elsewhere := lone{dir: l.dir, file: filepath.Join(l.dir, "copy.yaml"), data: copied, rpc: freeAddr(t), admin: freeAddr(t)}
+	elsewhere := lone{dir: l.dir, file: filepath.Join(l.dir, "copy.yaml"), data: copied, rpc: machine.Addr(), admin: machine.Addr()}
 	elsewhere.write(t, elsewhere.file, "")
 	refused(t, elsewhere.file, 1, copied+" of node n1 is a copy", "supnode node adopt "+copied)
 

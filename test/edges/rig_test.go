@@ -5,12 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -170,7 +168,7 @@ func newLone(t *testing.T, more string) lone {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := lone{dir: dir, file: filepath.Join(dir, "n1.yaml"), data: filepath.Join(dir, "data"), rpc: freeAddr(t), admin: freeAddr(t)}
+	l := lone{dir: dir, file: filepath.Join(dir, "n1.yaml"), data: filepath.Join(dir, "data"), rpc: machine.Addr(), admin: machine.Addr()}
 	l.write(t, l.file, more)
 	return l
 }
@@ -186,27 +184,6 @@ func put(t *testing.T, file, text string) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// given are the addresses that freeAddr has given away.
-var given sync.Map
-
-// freeAddr is a loopback address that nobody listens on, below the ports that the kernel hands out to connections.
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	for port := 20000 + os.Getpid()%1000*5; port < 32000; port++ {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err != nil {
-			continue
-		}
-		addr := l.Addr().String()
-		l.Close()
-		if _, given := given.LoadOrStore(addr, true); !given {
-			return addr
-		}
-	}
-	t.Fatal("no free port")
-	return ""
 }
 
 // within is a context that ends when a test has waited long enough.

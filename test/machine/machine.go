@@ -1,6 +1,6 @@
 // Package machine lets test packages have the machine to themselves, one after another: `go test ./...` runs packages side
 // by side, and a package that keeps every core busy would make leases lapse in one that runs real clusters. Which is what
-// leases are for, but not what those tests are about.
+// leases are for, but not what those tests are about. And it gives out the addresses that their nodes listen on.
 package machine
 
 import (

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,26 +31,6 @@ func greeter(t *testing.T) string {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
 	return path
-}
-
-// freeBase is a base port for dev with n nodes.
-func freeBase(t *testing.T, n int) int {
-	t.Helper()
-next:
-	for base := 16_000; base < 20_000; base += 50 {
-		for i := 1; i <= n; i++ {
-			for _, port := range []int{base + i, base + 1000 + i} {
-				l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-				if err != nil {
-					continue next
-				}
-				l.Close()
-			}
-		}
-		return base
-	}
-	t.Fatal("no ports are free")
-	return 0
 }
 
 // program is a running command; it is stopped at the end of the test.
@@ -163,7 +142,7 @@ func starts(t *testing.T, notes string) (all []start) {
 // behavior, and when the process that runs the actor is killed the actor runs again in another one.
 func TestAProgramOfBehaviorsIsAFullSupnode(t *testing.T) {
 	path := greeter(t)
-	base, notes := freeBase(t, 3), filepath.Join(t.TempDir(), "notes")
+	base, notes := machine.Base(3), filepath.Join(t.TempDir(), "notes")
 	p := run(t, path, nil, "dev", "--base-port", fmt.Sprint(base))
 	addr := fmt.Sprintf("http://127.0.0.1:%d,http://127.0.0.1:%d,http://127.0.0.1:%d", base+1001, base+1002, base+1003)
 	await(t, "three nodes with the behavior", func() error {
@@ -233,7 +212,7 @@ func TestAProgramOfBehaviorsIsAFullSupnode(t *testing.T) {
 // A program's own part runs beside its node, holds supervisors, and is over before the node leaves.
 func TestAProgramsOwnPartRunsBesideItsNode(t *testing.T) {
 	path := greeter(t)
-	base, dir := freeBase(t, 1), t.TempDir()
+	base, dir := machine.Base(1), t.TempDir()
 	notes, config := filepath.Join(dir, "notes"), filepath.Join(dir, "n1.yaml")
 	addr := fmt.Sprintf("http://127.0.0.1:%d", base+1001)
 	text := fmt.Sprintf("node: {name: n1, data_dir: ./n1}\ncluster:\n  servers: [{name: n1, addr: \"127.0.0.1:%d\"}]\n"+

@@ -13,6 +13,7 @@ import (
 
 	"github.com/supnode/supnode/node/agent"
 	sup "github.com/supnode/supnode/supervisor"
+	"github.com/supnode/supnode/test/machine"
 )
 
 // often is a liveness that is asked often; how is a command's line, host:port or a URL.
@@ -40,11 +41,6 @@ func TestAHungCommandIsACrash(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	dead, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	dead.Close()
 	var status atomic.Int64
 	status.Store(200)
 	silent := make(chan struct{})
@@ -76,7 +72,7 @@ func TestAHungCommandIsACrash(t *testing.T) {
 		{"a command killed", often("/bin/sh", "-c", "kill -SEGV $$"), nil, "signal: segmentation fault"},
 		{"a command that is no program", often("/dev/null"), nil, "/dev/null"},
 		{"tcp", often(listener.Addr().String()), func() { listener.Close() }, "connection refused"},
-		{"tcp at once", often(dead.Addr().String()), nil, "connection refused"},
+		{"tcp at once", often(machine.Addr()), nil, "connection refused"},
 		{"http", often(server.URL), sick(503), "GET " + server.URL + ": 503 Service Unavailable"},
 		{"http that is silent", quick(often(server.URL)), sick(0), "no answer within 50ms"},
 	} {

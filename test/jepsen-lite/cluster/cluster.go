@@ -14,6 +14,7 @@ import (
 	"github.com/supnode/supnode/test/jepsen-lite/history"
 	"github.com/supnode/supnode/test/jepsen-lite/proc"
 	"github.com/supnode/supnode/test/jepsen-lite/proxy"
+	"github.com/supnode/supnode/test/machine"
 )
 
 // Cluster is a set of nodes on loopback.
@@ -44,17 +45,14 @@ func New(cfg Config) (*Cluster, error) {
 	if cfg.Dir, err = filepath.EvalSymlinks(cfg.Dir); err != nil {
 		return nil, err
 	}
-	ports, err := freePorts(2 * cfg.Nodes)
-	if err != nil {
-		return nil, err
-	}
+	ports := machine.Addrs(2 * cfg.Nodes)
 	c := &Cluster{Config: cfg, launcher: newLauncher()}
 	addrs := make(map[string]string)
 	for i := range cfg.Nodes {
 		name := fmt.Sprintf("n%d", i+1)
 		n := &Node{
 			Name: name, cluster: c,
-			RPC: fmt.Sprintf("127.0.0.1:%d", ports[2*i]), Admin: fmt.Sprintf("127.0.0.1:%d", ports[2*i+1]),
+			RPC: ports[2*i], Admin: ports[2*i+1],
 			File: filepath.Join(cfg.Dir, name+".yaml"), LogFile: filepath.Join(cfg.Dir, name+".log"),
 			Data: filepath.Join(cfg.Dir, name), Temp: filepath.Join(cfg.Dir, "tmp", name),
 		}

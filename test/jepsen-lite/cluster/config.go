@@ -2,9 +2,6 @@ package cluster
 
 import (
 	"bytes"
-	"fmt"
-	"math/rand/v2"
-	"net"
 	"os"
 	"text/template"
 	"time"
@@ -78,29 +75,4 @@ func (n *Node) write() error {
 		return err
 	}
 	return os.WriteFile(n.File, b.Bytes(), 0o644)
-}
-
-// freePorts finds n ports that nobody listens on, below those that the kernel hands out to connections: a restarted node
-// must find its port free.
-func freePorts(n int) ([]int, error) {
-	const first, last = 15000, 32000
-	var out []int
-	var open []net.Listener
-	defer func() {
-		for _, l := range open {
-			l.Close()
-		}
-	}()
-	for range 10_000 {
-		if len(out) == n {
-			return out, nil
-		}
-		p := first + rand.IntN(last-first)
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", p))
-		if err != nil {
-			continue
-		}
-		open, out = append(open, l), append(out, p)
-	}
-	return nil, fmt.Errorf("no %d free ports between %d and %d", n, first, last)
 }

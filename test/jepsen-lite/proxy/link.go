@@ -5,6 +5,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/supnode/supnode/test/machine"
 )
 
 // Mode is what happens to a link's connections.
@@ -103,7 +105,7 @@ func (p *pair) end(hard bool) {
 }
 
 func newLink(from, to, target string) (*link, error) {
-	l := &link{from: from, to: to, target: target, addr: "127.0.0.1:0", there: newGate(), back: newGate(), conns: make(map[*pair]bool)}
+	l := &link{from: from, to: to, target: target, addr: machine.Addr(), there: newGate(), back: newGate(), conns: make(map[*pair]bool)}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l, l.listen()
@@ -115,7 +117,7 @@ func (l *link) listen() error {
 	if err != nil {
 		return err
 	}
-	l.listener, l.addr = listener, listener.Addr().String()
+	l.listener = listener
 	l.served.Go(func() { l.accept(listener) })
 	return nil
 }
