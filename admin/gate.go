@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"path"
 	"strings"
 	"time"
 
@@ -32,7 +33,7 @@ type gate struct {
 
 func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
-	_, pattern := g.mux.Handler(r)
+	pattern := g.pattern(r)
 	out := &answer{ResponseWriter: w, node: g.node}
 	defer func() { g.metrics.answered(pattern, out, time.Since(began)) }()
 	if !g.enter(r) {
@@ -67,6 +68,17 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	g.mux.ServeHTTP(out, r)
+}
+
+// pattern is the mux's pattern for a request; "" when there is none. The mux would send whoever asks for …/children/.. on to the
+// path of the supervisor, and a DELETE that follows would stop it: nothing of the API is at such a path.
+func (g *gate) pattern(r *http.Request) string {
+	asked := r.URL.EscapedPath()
+	if clean := path.Clean(asked); clean != asked && clean+"/" != asked {
+		return ""
+	}
+	_, pattern := g.mux.Handler(r)
+	return pattern
 }
 
 // enter takes a slot. Whoever asks how the node is needs none: a busy node is not a dead one.

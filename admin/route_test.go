@@ -2,6 +2,7 @@ package admin
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 )
@@ -29,4 +30,23 @@ func TestAParameterWithoutAValueIsRefused(t *testing.T) {
 		}
 	}
 	f.must(http.StatusOK, http.MethodGet, "/v1/supervisors/pool/children?after=", "") // what the last page's next says
+}
+
+// A path with .. or an empty element in it leads nowhere: a client that followed a redirect from it would stop the supervisor.
+func TestAPathIsTakenAsItIsWritten(t *testing.T) {
+	f := newFace(t)
+	f.must(http.StatusCreated, http.MethodPost, "/v1/supervisors", pool)
+	for _, path := range []string{
+		"/v1/supervisors/pool/children/..", "/v1/supervisors/pool/children/../", "/v1/supervisors/pool/children/w1/../..", "/v1/supervisors/./pool",
+		"/v1//supervisors/pool", "//v1/supervisors/pool", "/v1/supervisors/pool//", "/v1/supervisors/pool/children//w1", "/v1/supervisors/pool/children/%2e%2e",
+	} {
+		w := httptest.NewRecorder()
+		f.handler.ServeHTTP(w, httptest.NewRequest(http.MethodDelete, "http://127.0.0.1:8101"+path, nil))
+		if w.Code != http.StatusNotFound || w.Header().Get("Location") != "" {
+			t.Errorf("%s: %d %s %s", path, w.Code, w.Header().Get("Location"), w.Body)
+		}
+	}
+	if is := f.must(http.StatusOK, http.MethodGet, "/v1/supervisors/pool", ""); is["status"] != "running" {
+		t.Errorf("%v", is)
+	}
 }

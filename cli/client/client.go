@@ -37,9 +37,13 @@ type Client struct {
 
 // New makes a client. addrs are URLs like http://127.0.0.1:8101; the scheme may be left out. token may be empty.
 func New(addrs []string, token string) (*Client, error) {
-	c := &Client{token: token, silence: silence, http: &http.Client{Transport: &http.Transport{
-		DialContext: (&net.Dialer{Timeout: dialTimeout}).DialContext, TLSHandshakeTimeout: dialTimeout, Proxy: http.ProxyFromEnvironment,
-	}}}
+	c := &Client{token: token, silence: silence, http: &http.Client{
+		Transport: &http.Transport{
+			DialContext: (&net.Dialer{Timeout: dialTimeout}).DialContext, TLSHandshakeTimeout: dialTimeout, Proxy: http.ProxyFromEnvironment,
+		},
+		// A node sends nobody elsewhere, and what was meant for one path or host is not done at another.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
 	for _, a := range addrs {
 		a = strings.TrimSpace(a)
 		if a == "" {
@@ -94,15 +98,25 @@ func (c *Client) Do(ctx context.Context, r Request) (Answer, error) {
 	if r.Method != http.MethodGet && r.Key == "" && !r.Once {
 		r.Key = rand.Text()
 	}
+	var ans Answer
+	err := c.inTurn(ctx, func(err error) bool { return Passing(err) && (!r.Once || unsent(err)) }, func(addr string) (err error) {
+		ans, err = c.ask(ctx, addr, r)
+		return err
+	})
+	return ans, err
+}
+
+// inTurn asks one node after the other until one does not fail, or fails in a way that is not worth asking the next.
+func (c *Client) inTurn(ctx context.Context, next func(error) bool, ask func(addr string) error) error {
 	var failed []error
 	for _, addr := range c.addrs {
-		ans, err := c.ask(ctx, addr, r)
-		if err == nil || !Passing(err) || ctx.Err() != nil || (r.Once && !unsent(err)) {
-			return ans, err
+		err := ask(addr)
+		if err == nil || ctx.Err() != nil || !next(err) {
+			return err
 		}
 		failed = append(failed, err)
 	}
-	return Answer{}, mostTelling(failed)
+	return mostTelling(failed)
 }
 
 // mostTelling is what to report of the failures at all nodes.
@@ -156,7 +170,7 @@ func (c *Client) ask(ctx context.Context, addr string, r Request) (Answer, error
 		return Answer{}, unreachable(addr, err)
 	}
 	if res.StatusCode >= http.StatusMultipleChoices {
-		return Answer{}, problemOf(addr, res.StatusCode, body)
+		return Answer{}, problemOf(addr, res, body)
 	}
 	return Answer{Status: res.StatusCode, Header: res.Header, Body: body}, nil
 }
@@ -164,7 +178,7 @@ func (c *Client) ask(ctx context.Context, addr string, r Request) (Answer, error
 func (c *Client) request(ctx context.Context, addr string, r Request) (*http.Request, error) {
 	u := addr
 	for _, p := range r.Path {
-		u += "/" + url.PathEscape(p)
+		u += "/" + element(p)
 	}
 	query := url.Values{}
 	for k, v := range r.Query {
@@ -190,6 +204,14 @@ func (c *Client) request(ctx context.Context, addr string, r Request) (*http.Req
 		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
 	return req, nil
+}
+
+// element escapes an element of a path: .. would be the path above it.
+func element(name string) string {
+	if name == "." || name == ".." {
+		return strings.ReplaceAll(name, ".", "%2E")
+	}
+	return url.PathEscape(name)
 }
 
 // unreachable says in one line what a person can do something about.

@@ -111,6 +111,27 @@ func TestWhatIsSent(t *testing.T) {
 	}
 }
 
+// What is meant for a child is not done to what its path would lead to: DELETE …/children/.. is not the stop of the supervisor.
+func TestNothingIsDoneElsewhere(t *testing.T) {
+	s, asked := answering(t, 200, `{}`)
+	moved := httptest.NewServer(http.RedirectHandler(s.URL+"/v1/supervisors/pool", http.StatusTemporaryRedirect))
+	defer moved.Close()
+	for _, addr := range []string{moved.URL, s.URL} {
+		c, err := New([]string{addr}, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		_, err = c.Do(context.Background(), Request{Method: http.MethodDelete, Path: []string{"v1", "supervisors", "pool", "children", ".."}})
+		if want := moved.URL + " answered with status 307: it points to " + s.URL + "/v1/supervisors/pool, and is no node"; addr == moved.URL && (err == nil || err.Error() != want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+	if len(*asked) != 1 || (*asked)[0].RequestURI != "/v1/supervisors/pool/children/%2E%2E" {
+		t.Errorf("asked %d times, %s", len(*asked), (*asked)[0].RequestURI)
+	}
+}
+
 func TestAddressesAreChecked(t *testing.T) {
 	for _, addr := range []string{"", "ftp://x:1", "http://", "http://a b:1"} {
 		if _, err := New([]string{addr}, ""); err == nil {

@@ -3,6 +3,7 @@ package client
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 )
 
 // Problem is a cluster's refusal, as application/problem+json says it.
@@ -31,14 +32,16 @@ func (p *Problem) Error() string {
 }
 
 // problemOf reads a refusal; an answer that is none becomes one that shows it.
-func problemOf(addr string, status int, body []byte) *Problem {
+func problemOf(addr string, res *http.Response, body []byte) *Problem {
 	p := &Problem{}
 	if json.Unmarshal(body, p) == nil && p.Code != "" {
 		return p
 	}
-	return &Problem{
-		Title: fmt.Sprintf("%s answered with status %d", addr, status), Status: status, Detail: firstLine(body),
+	p = &Problem{Title: fmt.Sprintf("%s answered with status %d", addr, res.StatusCode), Status: res.StatusCode, Detail: firstLine(body)}
+	if to := res.Header.Get("Location"); to != "" {
+		p.Detail = fmt.Sprintf("it points to %s, and is no node", to)
 	}
+	return p
 }
 
 // maxShown bounds what is shown of an answer that is not understood, in bytes.

@@ -1,46 +1,16 @@
 package client
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
-	"strconv"
-	"strings"
 	"time"
 )
 
-// The bounds of following events.
-const (
-	// silence is how long a stream may say nothing; a node sends a heartbeat every few seconds.
-	silence = 15 * time.Second
-	// maxEvent bounds one event, in bytes: the loss of a node names every child that ran there.
-	maxEvent = 64 << 20
-)
-
-// Event is one event of a stream: its id, and its JSON.
-type Event struct {
-	ID   uint64
-	Data []byte
-}
-
-// Stream follows the events after since at one node after the other: it gives each to take, in order, and returns when
-// the last node of the list has refused or ended its stream, when take fails, or when ctx ends. It returns the id of the
-// last event that was taken, to go on after. The error is never nil.
-func (c *Client) Stream(ctx context.Context, since uint64, take func(Event) error) (uint64, error) {
-	var failed []error
-	for _, addr := range c.addrs {
-		err := c.stream(ctx, addr, &since, take)
-		if !elsewhere(err) || ctx.Err() != nil {
-			return since, err
-		}
-		failed = append(failed, err)
-	}
-	return since, mostTelling(failed)
-}
+// silence is how long an answer that goes on may pause; a node sends a sign of life every few seconds.
+const silence = 15 * time.Second
 
 // elsewhere reports whether the next node is worth a try: a node has a bound on those who follow it.
 func elsewhere(err error) bool {
@@ -48,67 +18,59 @@ func elsewhere(err error) bool {
 	return Passing(err) || (errors.As(err, &p) && p.Code == "busy")
 }
 
-// taking is an error of whoever takes the events.
+// taking is an error of whoever takes what a stream brings.
 type taking struct{ error }
 
 func (e taking) Unwrap() error { return e.error }
 
-// stream reads events from one node and moves since along.
-func (c *Client) stream(ctx context.Context, addr string, since *uint64, take func(Event) error) error {
+// listen asks a node for an answer that goes on, of the content type kind, and has read read it. The node is lost when it
+// says nothing for too long.
+func (c *Client) listen(ctx context.Context, addr, kind string, r Request, read func(io.Reader) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	quiet := time.AfterFunc(c.silence, func() { cancel(fmt.Errorf("it said nothing for %s", c.silence)) })
 	defer quiet.Stop()
-	req, err := c.request(ctx, addr, Request{Method: http.MethodGet, Path: []string{"v1", "events"},
-		Query: url.Values{"since": {strconv.FormatUint(*since, 10)}}})
+	req, err := c.request(ctx, addr, r)
 	if err != nil {
 		return err
 	}
-	req.Header.Set("Accept", "text/event-stream")
-	req.Header.Set("Last-Event-ID", strconv.FormatUint(*since, 10))
+	req.Header.Set("Accept", kind)
 	res, err := c.http.Do(req)
 	if err != nil {
-		return lost(ctx, addr, err)
+		return unreachable(addr, lost(ctx, err))
 	}
 	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
-		if err != nil {
-			return lost(ctx, addr, err)
-		}
-		return problemOf(addr, res.StatusCode, body)
-	}
-	in := bufio.NewScanner(res.Body)
-	in.Buffer(nil, maxEvent)
-	var e Event
-	for in.Scan() {
+	heard := reading(func(p []byte) (int, error) {
 		quiet.Reset(c.silence)
-		name, value, _ := strings.Cut(in.Text(), ":")
-		value = strings.TrimPrefix(value, " ")
-		switch {
-		case in.Text() == "" && e.Data != nil:
-			if err := take(e); err != nil {
-				return taking{err}
+		defer quiet.Stop() // whoever takes what it says may be slow
+		return res.Body.Read(p)
+	})
+	if res.StatusCode != http.StatusOK {
+		read = func(in io.Reader) error {
+			body, err := io.ReadAll(io.LimitReader(in, maxAnswer))
+			if err != nil {
+				return err
 			}
-			*since, e = e.ID, Event{}
-		case name == "id":
-			if e.ID, err = strconv.ParseUint(value, 10, 64); err != nil {
-				return fmt.Errorf("%s sent no event: its id is %q", addr, value)
-			}
-		case name == "data":
-			e.Data = append(e.Data, value...)
+			return problemOf(addr, res, body)
 		}
 	}
-	if err := in.Err(); err != nil {
-		return lost(ctx, addr, err)
+	switch err := read(heard); {
+	case err == nil, errors.As(err, &taking{}), errors.As(err, new(*Problem)):
+		return err
+	default:
+		return fmt.Errorf("%s broke off: %w", addr, lost(ctx, err))
 	}
-	return fmt.Errorf("%s ended the stream", addr)
 }
 
-// lost says why a stream broke off.
-func lost(ctx context.Context, addr string, err error) error {
+// reading is a Reader.
+type reading func(p []byte) (int, error)
+
+func (r reading) Read(p []byte) (int, error) { return r(p) }
+
+// lost is why a stream broke off.
+func lost(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
-		err = cause
+		return cause
 	}
-	return unreachable(addr, err)
+	return err
 }

@@ -45,8 +45,8 @@ func TestAStreamGoesOnAtTheNextNode(t *testing.T) {
 	if last != 3 || strings.Join(got, ", ") != `1 {"a":1}, 2 {}, 3 {}` || err == nil {
 		t.Errorf("%d %q %v", last, got, err)
 	}
-	if id := (*asked)[0].Header.Get("Last-Event-ID"); id != "2" {
-		t.Errorf("the next node was asked for what comes after %s", id)
+	if query := (*asked)[0].URL.RawQuery; query != "since=2" {
+		t.Errorf("the next node was asked for %s", query)
 	}
 }
 
