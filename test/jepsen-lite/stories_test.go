@@ -3,6 +3,7 @@ package jepsenlite
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/supnode/supnode/test/jepsen-lite/cluster"
 	"github.com/supnode/supnode/test/jepsen-lite/history"
+	"github.com/supnode/supnode/test/jepsen-lite/nemesis"
 	"github.com/supnode/supnode/test/jepsen-lite/rounds"
 )
 
@@ -302,4 +304,27 @@ func TestDetachedCommandsDieWithTheirLeaseAndTheirNode(t *testing.T) {
 	must(t, node.Start())
 	must(t, s.Settle(ctx, map[history.Key]uint64{child: lives[0].Incarnation}))
 	judge(t, ctx, s, "I1", "I3a", "I8", "I8t", "F")
+}
+
+// Many clients start, restart, terminate and read the same few children through all nodes, while leaders are cut off, stopped
+// and killed under them: there is one order that explains what all of them were told.
+func TestTheAPIIsLinearizable(t *testing.T) {
+	s, ctx := stage(t, "off", true)
+	must(t, s.StartSupervisor(ctx, rounds.Registers, &history.Limit{Max: 1000, Within: time.Minute}))
+	stop, called := make(chan struct{}), make(chan struct{})
+	go func() { defer close(called); s.CallRegisters(ctx, stop) }()
+	for _, f := range []string{"isolate-leader", "pause-leader", "kill-leader"} {
+		w, err := nemesis.Named(f).Hit(ctx, &nemesis.Scene{Cluster: s.Cluster, Rand: s.Rand})
+		if err == nil {
+			err = rounds.Pause(ctx, s.Timing.Takeover())
+		}
+		if w.Heal != nil {
+			err = errors.Join(err, w.Heal(ctx))
+		}
+		must(t, err)
+		must(t, s.Cluster.Ready(ctx, s.Cluster.Names()...))
+	}
+	close(stop)
+	<-called
+	judge(t, ctx, s, "I3a", "I7", "I8", "I8t")
 }

@@ -46,7 +46,7 @@ type Report []*Verdict
 // All runs every checker.
 func All(h *history.History) Report {
 	return Report{
-		Starts(h), Terminations(h), Lives(h), Fence(h), Settled(h), Windows(h), Streams(h), Truth(h), Faults(h), Calm(h),
+		Starts(h), Terminations(h), Lives(h), Fence(h), Settled(h), Windows(h), Linear(h), Streams(h), Truth(h), Faults(h), Calm(h),
 	}
 }
 

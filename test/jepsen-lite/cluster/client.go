@@ -53,8 +53,8 @@ type Problem struct {
 
 func (p *Problem) Error() string { return fmt.Sprintf("%d %s: %s", p.Status, p.Code, p.Detail) }
 
-// final reports whether p settles the request: asking again with the same key would bring the same answer.
-func (p *Problem) final() bool {
+// Final reports whether p settles the request: asking again with the same key would bring the same answer.
+func (p *Problem) Final() bool {
 	switch p.Code {
 	case "no_leader", "busy", "stop_pending", "outcome_unknown", "":
 		return false
@@ -71,7 +71,7 @@ func (c *Client) Do(ctx context.Context, method, path string, query url.Values, 
 		attempts++
 		err := c.Once(ctx, c.bases[int(i)%len(c.bases)], method, path, query, body, out, key)
 		var p *Problem
-		if err == nil || errors.As(err, &p) && p.final() {
+		if err == nil || errors.As(err, &p) && p.Final() {
 			return attempts, err
 		}
 		if ctx.Err() == nil || last == nil {
@@ -134,6 +134,9 @@ func (c *Client) Once(ctx context.Context, base, method, path string, query url.
 	if out == nil || resp.StatusCode == http.StatusNoContent {
 		return nil
 	}
+	if in, ok := out.(interface{ header(http.Header) }); ok {
+		in.header(resp.Header)
+	}
 	if err := json.Unmarshal(b, out); err != nil {
 		return fmt.Errorf("%s %s: %w in %.200s", method, path, err, b)
 	}
@@ -149,6 +152,14 @@ type Child struct {
 	Node         string `json:"node"`
 	Incarnation  uint64 `json:"incarnation"`
 	RestartCount uint64 `json:"restart_count"`
+	Args         []struct {
+		Env map[string]string `json:"env"`
+	} `json:"args"` // of exec
+	Index uint64 `json:"-"` // of the state that was read, where the answer tells it
+}
+
+func (c *Child) header(h http.Header) {
+	c.Index, _ = strconv.ParseUint(h.Get("X-Supnode-Applied-Index"), 10, 64)
 }
 
 // Supervisor is a supervisor as the API shows it.
@@ -257,7 +268,7 @@ func (c *Client) Operate(ctx context.Context, kind string, child history.Key, sp
 	switch {
 	case err == nil:
 		op.Outcome = history.OK
-	case errors.As(err, &p) && p.final():
+	case errors.As(err, &p) && p.Final():
 		op.Outcome, op.Detail = history.Refused, err.Error()
 	default:
 		op.Outcome, op.Detail = history.Maybe, err.Error()

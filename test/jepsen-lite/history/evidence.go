@@ -72,6 +72,7 @@ type History struct {
 	Nodes   []string         `json:"nodes"`
 	Lives   []Life           `json:"lives"`
 	Ops     []Op             `json:"ops"`
+	Calls   []Call           `json:"calls,omitempty"`
 	Actions []Action         `json:"actions"`
 	Streams []Stream         `json:"streams"`
 	Writes  []Write          `json:"writes"`

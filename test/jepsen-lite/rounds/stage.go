@@ -58,6 +58,7 @@ type Stage struct {
 
 	mu       sync.Mutex // guards all below
 	ops      []history.Op
+	calls    []history.Call
 	requests int // keys made so far
 	around   map[string]bool
 	stalled  time.Duration // since it was last asked
@@ -241,7 +242,7 @@ func (s *Stage) history() (*history.History, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	h := &history.History{
-		Timing: s.Timing, Seed: s.Seed, Rerun: s.Rerun, Nodes: s.Cluster.Names(), Lives: lives, Ops: slices.Clone(s.ops),
+		Timing: s.Timing, Seed: s.Seed, Rerun: s.Rerun, Nodes: s.Cluster.Names(), Lives: lives, Ops: slices.Clone(s.ops), Calls: slices.Clone(s.calls),
 		Actions: s.Cluster.Actions(), Writes: s.Register.Writes(), Rounds: s.rounds, Limits: s.limits, Trouble: trouble,
 		Clocks: append(slices.Clone(s.clocks), history.Sync{Mono: history.Now(), Wall: time.Now()}),
 	}
