@@ -248,7 +248,6 @@ func backoff(d *tale) {
 	for range 2 {
 		before := d.lives()
 		d.crash("a")
-		d.until("a to wait", func() error { return d.is("a", "backoff") })
 		d.again(before, "a")
 		d.running("a")
 		now := d.lives()["a"]
@@ -352,7 +351,6 @@ func TestRule_S20_BackoffSurvivesTheLeader(t *testing.T) {
 		"backoff": map[string]any{"initial": wait.String(), "max": "10s", "factor": 2, "jitter": 0, "reset_after": "1m"}}})
 	before := d.lives()
 	d.crash("a")
-	d.until("a to wait", func() error { return d.is("a", "backoff") })
 	killed := d.killLeader()
 	d.again(before, "a")
 	now := d.lives()["a"]
