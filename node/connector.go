@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/supnode/supnode/node/agent"
@@ -34,9 +35,13 @@ func (c connector) Connect(ctx context.Context) (agent.Conn, error) {
 		err  error
 	}
 	results := make(chan result)
+	hint, others := c.n.leaderName(), []sup.NodeName{}
 	dial := func(name sup.NodeName) {
 		dials.Go(func() {
 			conn, err := c.dial(ctx, name)
+			if name == hint && errors.Is(err, syscall.ECONNREFUSED) {
+				c.n.suspect(name)
+			}
 			select {
 			case results <- result{conn, err}:
 			case <-ctx.Done():
@@ -46,7 +51,6 @@ func (c connector) Connect(ctx context.Context) (agent.Conn, error) {
 			}
 		})
 	}
-	hint, others := c.n.leaderName(), []sup.NodeName{}
 	for _, s := range c.n.cfg.Servers {
 		if s.Name != hint {
 			others = append(others, s.Name)
@@ -71,7 +75,7 @@ func (c connector) Connect(ctx context.Context) (agent.Conn, error) {
 		case r := <-results:
 			if r.err == nil {
 				c.n.known.Store(&leaderAddr{name: r.conn.Peer(), addr: c.n.cfg.addrOf(r.conn.Peer())})
-				return agentConn{r.conn}, nil
+				return agentConn{r.conn, c.n}, nil
 			}
 			errs = append(errs, r.err)
 			open--
@@ -88,19 +92,33 @@ func (c connector) Connect(ctx context.Context) (agent.Conn, error) {
 }
 
 func (c connector) dial(ctx context.Context, name sup.NodeName) (*rpc.SyncConn, error) {
-	addr := c.n.cfg.addrOf(name)
-	if name == c.n.cfg.Name {
-		addr = c.n.port.Addr().String() // no link is between
+	return c.n.port.DialSync(ctx, c.n.serverAddr(name), name)
+}
+
+// serverAddr is where a server is dialled; no link is between a node and itself.
+func (n *Node) serverAddr(name sup.NodeName) string {
+	if name == n.cfg.Name {
+		return n.port.Addr().String()
 	}
-	return c.n.port.DialSync(ctx, addr, name)
+	return n.cfg.addrOf(name)
 }
 
 // agentConn is the agent's end of a sync stream.
-type agentConn struct{ *rpc.SyncConn }
+type agentConn struct {
+	*rpc.SyncConn
+	n *Node
+}
 
 func (c agentConn) Send(f rpc.FromAgent) error { return c.SendFromAgent(f) }
-func (c agentConn) Recv() (rpc.ToAgent, error) { return c.RecvToAgent() }
 func (c agentConn) Leader() sup.NodeName       { return c.Peer() }
+
+func (c agentConn) Recv() (rpc.ToAgent, error) {
+	f, err := c.RecvToAgent()
+	if err != nil {
+		c.n.suspect(c.Peer())
+	}
+	return f, err
+}
 
 // leaderConn is the leader's end of a sync stream.
 type leaderConn struct{ *rpc.SyncConn }

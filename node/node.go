@@ -37,12 +37,13 @@ type Node struct {
 	logs    *guardian.Logs   // of its commands
 
 	// Of a server; nil on a plain agent.
-	fsm    *fsm.FSM
-	store  *store.Store
-	raft   *raft.Raft
-	trans  *raft.NetworkTransport
-	notify chan bool
-	empty  atomic.Bool // its Raft log was empty at this start
+	fsm        *fsm.FSM
+	store      *store.Store
+	raft       *raft.Raft
+	trans      *raft.NetworkTransport
+	notify     chan bool
+	empty      atomic.Bool // its Raft log was empty at this start
+	succession *succession
 
 	lead          atomic.Pointer[leadership] // while this node leads
 	known         atomic.Pointer[leaderAddr] // the leader that the agent's stream last found
@@ -102,6 +103,7 @@ func Start(ctx context.Context, cfg Config) (_ *Node, err error) {
 		}
 		close(n.joined)
 		n.serve()
+		n.succession = newSuccession(n)
 		n.port.SetLeader(n.redirect)
 		n.port.OnSync(n.serveSync)
 	}
@@ -113,9 +115,8 @@ func Start(ctx context.Context, cfg Config) (_ *Node, err error) {
 	n.cancel = cancel
 	if cfg.voter() {
 		n.tasks.Go(func() { n.followLeadership(run) })
+		n.tasks.Go(func() { n.succession.run(run) })
 		n.tasks.Go(func() { n.measure(run) })
-	}
-	if cfg.voter() {
 		n.tasks.Go(func() { n.dropLost(run) })
 	}
 	n.tasks.Go(func() { n.runAgent(run) })

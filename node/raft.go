@@ -70,7 +70,7 @@ func (n *Node) startRaft(ctx context.Context) error {
 		}
 	}
 	layer, err := rpc.RaftLayer[raft.ServerAddress](n.port, func(name sup.NodeName) (string, bool) {
-		addr := n.cfg.addrOf(name)
+		addr := n.serverAddr(name)
 		return addr, addr != ""
 	})
 	if err != nil {
