@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -82,7 +83,7 @@ var strictJSON = huma.Format{
 		if !utf8.Valid(data) {
 			return errors.New("this is not UTF-8 text")
 		}
-		return noDuplicates(json.NewDecoder(bytes.NewReader(data)), "")
+		return noDuplicates(data)
 	},
 }
 
@@ -99,10 +100,21 @@ func explain(data []byte, err error) error {
 }
 
 // noDuplicates refuses an object that has a key twice: which of the values was meant?
-func noDuplicates(d *json.Decoder, path string) error {
+func noDuplicates(data []byte) error {
+	at, err := duplicate(json.NewDecoder(bytes.NewReader(data)))
+	if at == nil {
+		return err
+	}
+	slices.Reverse(at)
+	return fmt.Errorf("the field %s is there twice", strings.TrimPrefix(strings.Join(at, ""), "."))
+}
+
+// duplicate reads a value and returns the way to a key that comes twice in an object, the innermost step first. The way is
+// put together on the way back: a client chooses how deep a value is.
+func duplicate(d *json.Decoder) (at []string, err error) {
 	t, err := d.Token()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	switch t {
 	case json.Delim('{'):
@@ -110,26 +122,31 @@ func noDuplicates(d *json.Decoder, path string) error {
 		for d.More() {
 			k, err := d.Token()
 			if err != nil {
-				return err
+				return nil, err
 			}
 			key := k.(string)
-			at := strings.TrimPrefix(path+"."+key, ".")
 			if seen[key] {
-				return fmt.Errorf("the field %s is there twice", at)
+				return []string{"." + key}, nil
 			}
 			seen[key] = true
-			if err := noDuplicates(d, at); err != nil {
-				return err
+			switch at, err := duplicate(d); {
+			case err != nil:
+				return nil, err
+			case at != nil:
+				return append(at, "."+key), nil
 			}
 		}
 		_, err = d.Token()
 	case json.Delim('['):
 		for i := 0; d.More(); i++ {
-			if err := noDuplicates(d, fmt.Sprintf("%s[%d]", path, i)); err != nil {
-				return err
+			switch at, err := duplicate(d); {
+			case err != nil:
+				return nil, err
+			case at != nil:
+				return append(at, fmt.Sprintf("[%d]", i)), nil
 			}
 		}
 		_, err = d.Token()
 	}
-	return err
+	return nil, err
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -31,6 +32,31 @@ func TestABodyMayHaveOneMebibyte(t *testing.T) {
 		if w.Code != http.StatusRequestEntityTooLarge || !strings.Contains(w.Body.String(), `"payload_too_large"`) || !strings.Contains(w.Body.String(), `"bound": 1048576`) {
 			t.Errorf("a body one byte larger: %d %s", w.Code, w.Body)
 		}
+	}
+}
+
+// How deep a value is, and how long its keys are, is the client's choice.
+func TestADeepBodyCostsLittle(t *testing.T) {
+	const depth = 9000
+	step := `{"` + strings.Repeat("k", MaxBody/depth-8) + `":`
+	deep := `{"id": "w", "behavior": "exec", "args": [` + strings.Repeat(step, depth) + "1" + strings.Repeat("}", depth) + `]}`
+	f := newFace(t)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if w := f.ask(http.MethodPost, "/v1/supervisors/pool/children", deep); w.Code != http.StatusBadRequest {
+		t.Errorf("%d %.200s", w.Code, w.Body)
+	}
+	runtime.ReadMemStats(&after)
+	if got := (after.TotalAlloc - before.TotalAlloc) / MaxBody; got > 200 {
+		t.Errorf("a body of %d bytes took %d MiB of memory", len(deep), got)
+	}
+}
+
+func TestABodyWithThousandsOfErrorsIsToldOfAHundred(t *testing.T) {
+	f := newFace(t)
+	w := f.ask(http.MethodPost, "/v1/supervisors", `{"name": "pool", "children": [1`+strings.Repeat(",1", 9999)+`]}`)
+	if got := strings.Count(w.Body.String(), `"location"`); got != 100 || !strings.Contains(w.Body.String(), "children[0]: expected object (and 9999 more)") {
+		t.Errorf("%d errors are told: %d %.300s", got, w.Code, w.Body)
 	}
 }
 

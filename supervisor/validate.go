@@ -67,7 +67,7 @@ func (c ChildSpec) Validate() []FieldError {
 	return v.errors
 }
 
-// InvalidSpec is the refusal that says what Validate found; nil when it found nothing.
+// InvalidSpec is the refusal that says what was found, the first hundred in full; nil when nothing was found.
 func InvalidSpec(errors []FieldError) *Problem {
 	if len(errors) == 0 {
 		return nil
@@ -76,7 +76,7 @@ func InvalidSpec(errors []FieldError) *Problem {
 	if len(errors) > 1 {
 		detail += fmt.Sprintf(" (and %d more)", len(errors)-1)
 	}
-	return &Problem{Code: CodeInvalidSpec, Detail: detail, Errors: errors}
+	return &Problem{Code: CodeInvalidSpec, Detail: detail, Errors: errors[:min(len(errors), maxFieldErrors)]}
 }
 
 type validator struct {
