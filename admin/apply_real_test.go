@@ -6,6 +6,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/supnode/supnode/test/await"
 )
 
 // A manifest is applied to real commands while their leader goes: each goes and comes once, in order, those that the manifest
@@ -45,7 +47,7 @@ func TestAChangeOfRealCommandsOutlivesItsLeader(t *testing.T) {
 	}
 	answer := make(chan *httptest.ResponseRecorder, 1)
 	go func() { answer <- f.ask(http.MethodPut, "/v1/supervisors/pool", second) }()
-	f.eventually("the slow one to stop", func() bool {
+	await.True(f.t, "the slow one to stop", func() bool {
 		return f.must(http.StatusOK, http.MethodGet, "/v1/supervisors/pool/children/w3?consistency=stale", "")["status"] == "stopping"
 	})
 	if err := leader.Close(); err != nil {

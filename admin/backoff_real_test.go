@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"testing"
 	"time"
+
+	"github.com/supnode/supnode/test/await"
 )
 
 // S20 on real nodes: a command that keeps failing is started again after ever longer waits, which a new leader keeps.
@@ -27,7 +29,7 @@ func TestS20ARealCommandBacksOff(t *testing.T) {
 		return when
 	}
 	var c map[string]any
-	f.eventually("the third wait", func() bool {
+	await.True(f.t, "the third wait", func() bool {
 		c = child()
 		return c["status"] == "backoff" && c["restart_count"].(float64) >= 3
 	})
@@ -39,7 +41,7 @@ func TestS20ARealCommandBacksOff(t *testing.T) {
 	if err := leader.Close(); err != nil {
 		t.Fatal(err)
 	}
-	f.eventually("the new leader to start it again", func() bool { return child()["restart_count"].(float64) > before })
+	await.True(f.t, "the new leader to start it again", func() bool { return child()["restart_count"].(float64) > before })
 	page := f.must(http.StatusOK, http.MethodGet, "/v1/events", "")
 	var ended []time.Time // when runs ended, and when they began
 	var began []time.Time

@@ -9,6 +9,7 @@ import (
 
 	"github.com/supnode/supnode/actor"
 	"github.com/supnode/supnode/node"
+	"github.com/supnode/supnode/test/await"
 )
 
 // Each node announces the behaviors that it has; a child runs where its behavior is, and a behavior that nobody has, or that
@@ -26,7 +27,7 @@ func TestRule_S28_BehaviorsAreAnnouncedAndPlacementRespectsThem(t *testing.T) {
 		}
 	})
 	for _, n := range nodes {
-		f.eventually("every node to be ready", func() bool { return n.Ready().Ready })
+		await.True(f.t, "every node to be ready", func() bool { return n.Ready().Ready })
 	}
 	want := map[string][]string{"n1": {"exec", "till"}, "n2": {"clerk", "till"}, "n3": {"exec"}}
 	for _, n := range f.must(http.StatusOK, http.MethodGet, "/v1/nodes", "")["nodes"].([]any) {
@@ -67,7 +68,7 @@ func TestRule_S28_BehaviorsAreAnnouncedAndPlacementRespectsThem(t *testing.T) {
 		t.Error(err)
 	}
 	var why string
-	f.eventually("the clerk to wait", func() bool {
+	await.True(f.t, "the clerk to wait", func() bool {
 		c := f.must(http.StatusOK, http.MethodGet, "/v1/supervisors/shop/children/clerk0", "")
 		why, _ = c["pending_reason"].(string)
 		return c["status"] == "pending"

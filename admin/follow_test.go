@@ -16,6 +16,7 @@ import (
 	"github.com/supnode/supnode/fsm"
 	"github.com/supnode/supnode/node"
 	sup "github.com/supnode/supnode/supervisor"
+	"github.com/supnode/supnode/test/await"
 )
 
 // lines follows events over a connection of its own, and gives every line of the stream.
@@ -156,9 +157,7 @@ func TestStreamsEndWithTheServer(t *testing.T) {
 		w := f.pollOver(s, f.newest())
 		polled <- w
 	}()
-	for len(f.api.followers.places) < 2 {
-		time.Sleep(time.Millisecond)
-	}
+	await.True(t, "both are followed", func() bool { return len(f.api.followers.places) == 2 })
 	began := time.Now()
 	if err := s.Close(time.Minute); err != nil {
 		t.Error(err)
@@ -200,9 +199,7 @@ func TestALongPollAnswersWithTheNextEvent(t *testing.T) {
 	since := f.newest()
 	answers := make(chan *httptest.ResponseRecorder, 1)
 	go func() { answers <- f.ask(http.MethodGet, fmt.Sprintf("/v1/events?follow=true&since=%d", since), "") }()
-	for len(f.api.followers.places) == 0 {
-		time.Sleep(time.Millisecond)
-	}
+	await.True(t, "the poll waits", func() bool { return len(f.api.followers.places) == 1 })
 	f.happen()
 	w := <-answers
 	var page eventList
@@ -245,11 +242,7 @@ func TestAClientThatDoesNotReadIsDropped(t *testing.T) {
 	if _, err := conn.Read(make([]byte, 16)); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(10 * time.Second); len(a.followers.places) > 0; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("it is still served")
-		}
-	}
+	await.True(t, "it is not served any more", func() bool { return len(a.followers.places) == 0 })
 	conn.SetReadDeadline(time.Now().Add(10 * time.Second))
 	if _, err := io.Copy(io.Discard, conn); err != nil && !strings.Contains(err.Error(), "reset") {
 		t.Errorf("%v", err)

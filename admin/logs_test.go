@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/supnode/supnode/node"
 	sup "github.com/supnode/supnode/supervisor"
+	"github.com/supnode/supnode/test/await"
 )
 
 const logPath = "/v1/supervisors/pool/children/w1/logs"
@@ -114,7 +115,7 @@ func TestAReaderOfALogThatDoesNotReadIsDropped(t *testing.T) {
 	f.api.followers.patience = 50 * time.Millisecond
 	s := serve(t, f.handler)
 	res := followLog(t, s, logPath+"?follow=true", "*/*")
-	f.eventually("it is dropped", func() bool { return len(f.api.followers.places) == 0 })
+	await.True(f.t, "it is dropped", func() bool { return len(f.api.followers.places) == 0 })
 	if n, err := io.Copy(io.Discard, res.Body); err == nil {
 		t.Errorf("%d bytes, to the end", n)
 	}
@@ -130,7 +131,7 @@ func TestAReaderOfALogThatDoesNotReadIsDropped(t *testing.T) {
 func TestTheLogOfARealCommand(t *testing.T) {
 	f, nodes := startReal(t, 3, 3)
 	f.untilReady()
-	f.eventually("n3 can take children", func() bool {
+	await.True(f.t, "n3 can take children", func() bool {
 		var n sup.NodeInfo
 		return json.Unmarshal(f.ask(http.MethodGet, "/v1/nodes/n3", "").Body.Bytes(), &n) == nil && string(n.Status) == "up"
 	})
@@ -142,7 +143,7 @@ func TestTheLogOfARealCommand(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f.eventually("its first words are read through "+string(n.Name()), func() bool {
+		await.True(f.t, "its first words are read through "+string(n.Name()), func() bool {
 			w := httptest.NewRecorder()
 			r := httptest.NewRequest(http.MethodGet, logPath, nil)
 			r.Host = "127.0.0.1:8101"
@@ -176,14 +177,14 @@ func TestTheLogOfARealCommand(t *testing.T) {
 			return strings.Count(text.String(), "begin\n") == want && strings.Contains(notes.String(), note)
 		}
 	}
-	f.eventually("it begins", shown(1, ""))
+	await.True(f.t, "it begins", shown(1, ""))
 	f.must(http.StatusOK, http.MethodPost, "/v1/supervisors/pool/children/w1/restart", "")
-	f.eventually("it begins again", shown(2, "pool/w1 was started again on node n3"))
+	await.True(f.t, "it begins again", shown(2, "pool/w1 was started again on node n3"))
 	if err := nodes[2].Close(); err != nil { // no goodbye: as a crash
 		t.Fatal(err)
 	}
 	nodes[2] = nil
-	f.eventually("it begins elsewhere", shown(3, "pool/w1 moved from node n3 to node n"))
+	await.True(f.t, "it begins elsewhere", shown(3, "pool/w1 moved from node n3 to node n"))
 	f.must(http.StatusNoContent, http.MethodDelete, "/v1/supervisors/pool/children/w1", "")
 	if err := <-ended; !errors.Is(err, io.EOF) {
 		t.Errorf("the log ends: %v", err)
@@ -204,7 +205,7 @@ func TestTheLogOfARealCommand(t *testing.T) {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 	f.must(http.StatusCreated, http.MethodPost, "/v1/supervisors/pool/children", `{"id": "w2", "behavior": "exec", "restart": "transient", "args": [{"command": "/bin/sh", "args": ["-c", "echo once; exit 0"]}]}`)
-	f.eventually("the log of one that has exited", func() bool {
+	await.True(f.t, "the log of one that has exited", func() bool {
 		w := f.ask(http.MethodGet, "/v1/supervisors/pool/children/w2/logs", "")
 		return w.Code == http.StatusOK && w.Body.String() == "once\n"
 	})

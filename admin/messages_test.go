@@ -9,6 +9,7 @@ import (
 
 	"github.com/supnode/supnode/actor"
 	"github.com/supnode/supnode/node"
+	"github.com/supnode/supnode/test/await"
 )
 
 // tills are the behavior of these tests.
@@ -40,7 +41,7 @@ func TestActorsAreCalledThroughAnyNode(t *testing.T) {
 	f, nodes := startReal(t, 3, 3, func(c *node.Config) { c.Behaviors = tills() })
 	f.untilReady()
 	for _, n := range nodes {
-		f.eventually("every node to be ready", func() bool { return n.Ready().Ready })
+		await.True(f.t, "every node to be ready", func() bool { return n.Ready().Ready })
 	}
 	f.must(http.StatusCreated, http.MethodPost, "/v1/supervisors", `{"name": "shop", "restart_intensity": {"max_restarts": 9, "within": "5s"}, "children": [
 		{"id": "t1", "behavior": "till", "selector": {"node": "n1"}}, {"id": "t2", "behavior": "till", "selector": {"node": "n2"}},
@@ -75,7 +76,7 @@ func TestActorsAreCalledThroughAnyNode(t *testing.T) {
 				f.must(http.StatusOK, http.MethodPost, at+"/restart", "")
 			}
 		}
-		f.eventually("its restart", func() bool {
+		await.True(f.t, "its restart", func() bool {
 			c := f.must(http.StatusOK, http.MethodGet, at, "")
 			exit, _ := c["last_exit"].(map[string]any)
 			return c["status"] == "running" && exit["reason"] == "error" && strings.Contains(exit["detail"].(string), "panic at till.fail: panic at noon\n") &&
@@ -91,7 +92,7 @@ func TestActorsAreCalledThroughAnyNode(t *testing.T) {
 	if err := nodes[1].Close(); err != nil {
 		t.Error(err)
 	}
-	f.eventually("the child to wait for its node", func() bool {
+	await.True(f.t, "the child to wait for its node", func() bool {
 		return f.must(http.StatusOK, http.MethodGet, "/v1/supervisors/shop/children/t2", "")["status"] == "pending"
 	})
 	began := time.Now()

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/supnode/supnode/test/await"
 )
 
 func TestRequestsAreCounted(t *testing.T) {
@@ -40,7 +42,7 @@ func TestARealNodeHasFigures(t *testing.T) {
 		`{"name": "pool", "children": [{"id": "w1", "behavior": "exec", "args": [{"command": "/bin/sleep", "args": ["1000"]}]}]}`)
 	f.must(http.StatusOK, http.MethodPost, "/v1/supervisors/pool/children/w1/restart", "")
 	var got string
-	f.eventually("the restart to be counted", func() bool {
+	await.True(f.t, "the restart to be counted", func() bool {
 		got = f.ask(http.MethodGet, "/metrics", "").Body.String()
 		return strings.Contains(got, `supnode_events_total{type="child_restarted"} 1`)
 	})

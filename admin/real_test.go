@@ -13,6 +13,7 @@ import (
 
 	"github.com/supnode/supnode/node"
 	sup "github.com/supnode/supnode/supervisor"
+	"github.com/supnode/supnode/test/await"
 	"github.com/supnode/supnode/test/machine"
 )
 
@@ -67,18 +68,9 @@ func startReal(t *testing.T, servers, running int, change ...func(*node.Config))
 	return &face{t: t, handler: g, api: a}, nodes
 }
 
-func (f *face) eventually(what string, ok func() bool) {
-	f.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			f.t.Fatalf("waited in vain for %s", what)
-		}
-	}
-}
-
 func (f *face) untilReady() {
 	f.t.Helper()
-	f.eventually("the node to be ready", func() bool { return f.ask(http.MethodGet, "/readyz", "").Code == http.StatusOK })
+	await.True(f.t, "the node to be ready", func() bool { return f.ask(http.MethodGet, "/readyz", "").Code == http.StatusOK })
 }
 
 // TestARealNodeThroughItsFace takes a supervisor with real commands through its life.
@@ -142,13 +134,7 @@ func TestWithoutAQuorumTheTimeoutHolds(t *testing.T) {
 	if err := nodes[1].Close(); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		if nodes[0].Status().Role != "leader" {
-			break
-		} else if time.Now().After(deadline) {
-			t.Fatal("it leads without a quorum")
-		}
-	}
+	await.True(t, "it does not lead without a quorum", func() bool { return nodes[0].Status().Role != "leader" })
 	for _, c := range []struct{ method, path, body string }{
 		{http.MethodGet, "/v1/supervisors", ""},
 		{http.MethodPost, "/v1/supervisors", `{"name": "pool"}`},

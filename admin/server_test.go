@@ -21,6 +21,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/supnode/supnode/node/agent/guardian"
+	"github.com/supnode/supnode/test/await"
 	"github.com/supnode/supnode/test/machine"
 	"go.uber.org/goleak"
 )
@@ -64,17 +65,11 @@ func TestALongRequestOutlivesTheDeadlinesOfItsConnection(t *testing.T) {
 	defer conn.Close()
 	body := `{"id": "w1", "behavior": "exec", "args": [{"command": "/bin/sh"}]}`
 	fmt.Fprintf(conn, "POST /v1/supervisors/pool/children HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+	await.True(t, "the request reaches the node", func() bool {
 		f.mu.Lock()
-		n := f.state.CountOn("n1")
-		f.mu.Unlock()
-		if n == 1 {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("the request did not reach the node")
-		}
-	}
+		defer f.mu.Unlock()
+		return f.state.CountOn("n1") == 1
+	})
 	// Nothing but the end of the server ends it.
 	conn.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
 	if n, err := conn.Read(make([]byte, 1)); n > 0 || err == nil {

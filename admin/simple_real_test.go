@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/supnode/supnode/node"
+	"github.com/supnode/supnode/test/await"
 )
 
 // follower is a face of a node that does not lead, and the leader's node.
@@ -32,7 +33,7 @@ func follower(t *testing.T, nodes []*node.Node) (*face, *node.Node) {
 // untilAllUp waits until so many nodes take children.
 func (f *face) untilAllUp(nodes int) {
 	f.t.Helper()
-	f.eventually("all nodes to be up", func() bool {
+	await.True(f.t, "all nodes to be up", func() bool {
 		up := 0
 		list, _ := f.must(http.StatusOK, http.MethodGet, "/v1/nodes", "")["nodes"].([]any)
 		for _, n := range list {
@@ -75,13 +76,13 @@ func TestS34ChildrenFromATemplateOnRealNodes(t *testing.T) {
 	if c := start(http.StatusCreated, "exit 0"); c["id"] != "child_4" {
 		t.Errorf("%v", c)
 	}
-	f.eventually("the one that ended well to be gone", func() bool { return count()["specs"] == 3.0 })
+	await.True(f.t, "the one that ended well to be gone", func() bool { return count()["specs"] == 3.0 })
 	f.must(http.StatusNotFound, http.MethodGet, "/v1/supervisors/jobs/children/child_4", "")
 
 	if err := leader.Close(); err != nil {
 		t.Fatal(err)
 	}
-	f.eventually("the leader's child to run elsewhere", func() bool { return count()["active"] == 3.0 })
+	await.True(f.t, "the leader's child to run elsewhere", func() bool { return count()["active"] == 3.0 })
 	if c := start(http.StatusCreated, "exec sleep 1000"); c["id"] != "child_5" {
 		t.Errorf("the new leader made %v", c)
 	}

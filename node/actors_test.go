@@ -12,6 +12,7 @@ import (
 	"github.com/supnode/supnode/fsm"
 	"github.com/supnode/supnode/node"
 	sup "github.com/supnode/supnode/supervisor"
+	"github.com/supnode/supnode/test/await"
 )
 
 var (
@@ -96,7 +97,7 @@ func TestGoBehaviorsAreChildren(t *testing.T) {
 	if err := burst.Cast(ctx, c.nodes["n2"].Ref("pool", "w2"), "a bad day"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "w2 runs again", func() bool { ch := c.child("w2"); return ch.RestartCount == 1 && ch.Status == sup.StatusRunning })
+	await.True(t, "w2 runs again", func() bool { ch := c.child("w2"); return ch.RestartCount == 1 && ch.Status == sup.StatusRunning })
 	if again := who("w2", "n2"); again.Incarnation <= first.Incarnation || again.Greeting != "salut" {
 		t.Errorf("%+v after %+v", again, first)
 	}

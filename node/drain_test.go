@@ -11,6 +11,7 @@ import (
 	"github.com/supnode/supnode/fsm"
 	"github.com/supnode/supnode/node"
 	sup "github.com/supnode/supnode/supervisor"
+	"github.com/supnode/supnode/test/await"
 )
 
 // on counts the running children of pool by node, as a node that still runs answers.
@@ -76,7 +77,7 @@ func TestADrainedNodeStaysDrainedUntilItIsUndrained(t *testing.T) {
 	ctx := bounded(t, 90*time.Second)
 	c.do(ctx, "n1", startSupervisor(append(sleepers(8), pinned("p", "a1"))...))
 	c.do(ctx, "a1", drain("a1"))
-	eventually(t, "only the pinned child is on a1", func() bool { by := c.on(ctx); return by["a1"] == 1 && by["n1"]+by["n2"]+by["n3"] == 8 })
+	await.True(t, "only the pinned child is on a1", func() bool { by := c.on(ctx); return by["a1"] == 1 && by["n1"]+by["n2"]+by["n3"] == 8 })
 	m := c.member(ctx, "n1", "a1")
 	if m.Status != "draining" || !m.Drained || m.ChildCount != 1 || len(m.Staying) != 1 || m.Staying[0].Child != "p" || !strings.Contains(m.Staying[0].Reason, "pinned") {
 		t.Errorf("%+v", m)
@@ -95,7 +96,7 @@ func TestADrainedNodeStaysDrainedUntilItIsUndrained(t *testing.T) {
 		t.Errorf("started again: %+v", m)
 	}
 	c.do(ctx, "n1", undrain("a1"))
-	eventually(t, "the pinned child runs on a1", func() bool { return c.on(ctx)["a1"] == 1 })
+	await.True(t, "the pinned child runs on a1", func() bool { return c.on(ctx)["a1"] == 1 })
 	dry, err := c.nodes["n2"].Read(ctx, node.Query{Kind: node.QueryRebalance, Limit: 1})
 	if err != nil || len(dry.Moves) != 1 || dry.Moves[0].To != "a1" {
 		t.Errorf("dry: %+v, %v", dry.Moves, err)
@@ -107,7 +108,7 @@ func TestADrainedNodeStaysDrainedUntilItIsUndrained(t *testing.T) {
 	if len(o.Moves) != 1 || o.Moves[0] != dry.Moves[0] {
 		t.Errorf("moved %+v, the dry run said %+v", o.Moves, dry.Moves)
 	}
-	eventually(t, "the children are even", func() bool {
+	await.True(t, "the children are even", func() bool {
 		by := c.on(ctx)
 		return by["a1"] == 2 && by["n1"]+by["n2"]+by["n3"] == 7
 	})
@@ -126,11 +127,11 @@ func TestADrainedLeaderHandsLeadershipOver(t *testing.T) {
 	c.do(ctx, "n1", startSupervisor(sleepers(6)...))
 	first := c.leader()
 	c.do(ctx, first, drain(first))
-	eventually(t, "another one leads", func() bool { return c.leader() != first })
-	eventually(t, "nothing runs on the drained node", func() bool { by := c.on(ctx); return by[first] == 0 && len(by) == 2 })
+	await.True(t, "another one leads", func() bool { return c.leader() != first })
+	await.True(t, "nothing runs on the drained node", func() bool { by := c.on(ctx); return by[first] == 0 && len(by) == 2 })
 	second := c.leader()
 	c.stop(second) // the drained node's vote elects the third
-	eventually(t, "the third one leads", func() bool { l := c.leader(); return l != first && l != second })
+	await.True(t, "the third one leads", func() bool { l := c.leader(); return l != first && l != second })
 }
 
 // What a node that leaves cannot hand over it stops in place, and the event node_left says what and why.
@@ -151,7 +152,7 @@ func TestALeavingNodeSaysWhatItLeft(t *testing.T) {
 	delete(c.nodes, who)
 	rest := c.nodes[c.leader()]
 	var left *sup.Event
-	eventually(t, "node_left", func() bool {
+	await.True(t, "node_left", func() bool {
 		a, err := rest.Read(ctx, node.Query{Kind: node.QueryEvents})
 		for i := range a.Events {
 			if a.Events[i].Type == sup.EventNodeLeft {
@@ -163,7 +164,7 @@ func TestALeavingNodeSaysWhatItLeft(t *testing.T) {
 	if left.Node != who || left.Reason == "" || len(left.AffectedChildren) != 1 || left.AffectedChildren[0].Child != "p" {
 		t.Errorf("%+v", left)
 	}
-	eventually(t, "the others run", func() bool { return len(c.on(ctx)) == 2 })
+	await.True(t, "the others run", func() bool { return len(c.on(ctx)) == 2 })
 }
 
 // Children that take too long to stop are stopped in place when the shutdown timeout is nearly over, and run elsewhere after.
@@ -186,7 +187,7 @@ func TestALeaveIsBoundedByTheShutdownTimeout(t *testing.T) {
 		t.Errorf("it took %s", took)
 	}
 	delete(c.nodes, who)
-	eventually(t, "it runs elsewhere", func() bool { by := c.on(ctx); return len(by) == 1 && by[who] == 0 })
+	await.True(t, "it runs elsewhere", func() bool { by := c.on(ctx); return len(by) == 1 && by[who] == 0 })
 }
 
 // The last node has nobody to hand over to: it stops everything in place, at once.
@@ -206,7 +207,7 @@ func TestTheLastNodeStopsInPlace(t *testing.T) {
 	delete(c.nodes, "n1")
 	c.start("n1")
 	c.ready()
-	eventually(t, "all run again", func() bool { return c.on(ctx)["n1"] == 4 })
+	await.True(t, "all run again", func() bool { return c.on(ctx)["n1"] == 4 })
 }
 
 // An agent that has left is forgotten, and another node may have its name; a server and a node that is there are in use.

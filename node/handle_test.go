@@ -8,6 +8,7 @@ import (
 
 	"github.com/supnode/supnode/node"
 	sup "github.com/supnode/supnode/supervisor"
+	"github.com/supnode/supnode/test/await"
 )
 
 // A handle does all that a program wants of a supervisor, at any node, with typed errors.
@@ -137,7 +138,7 @@ func TestAHandleOnASupervisor(t *testing.T) {
 		if err := burst.Cast(ctx, ref, "a bad day"); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "w3 runs again, or the supervisor has stopped", func() bool {
+		await.True(t, "w3 runs again, or the supervisor has stopped", func() bool {
 			s, err := pool.Stats(ctx)
 			if err != nil {
 				t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"github.com/supnode/supnode/fsm"
 	"github.com/supnode/supnode/node"
 	sup "github.com/supnode/supnode/supervisor"
+	"github.com/supnode/supnode/test/await"
 )
 
 var muleStick = actor.DefineCast[string]("mule.stick")
@@ -75,7 +76,7 @@ func TestRule_S14_AHangingBehaviorIsToldAndNotReplaced(t *testing.T) {
 	} {
 		go func() { _, err := n.Do(ctx, cmd, ""); answers <- err }()
 	}
-	eventually(t, "three hang", func() bool { return len(c.hung(ctx)) == 3 })
+	await.True(t, "three hang", func() bool { return len(c.hung(ctx)) == 3 })
 	for id, node := range c.hung(ctx) {
 		if node != "n2" {
 			t.Errorf("%s hangs on %s", id, node)
@@ -101,12 +102,12 @@ func TestRule_S14_AHangingBehaviorIsToldAndNotReplaced(t *testing.T) {
 	}
 	close(letGo)
 	for id, inc := range before {
-		eventually(t, "it runs again", func() bool {
+		await.True(t, "it runs again", func() bool {
 			ch := c.child(id)
 			return ch.Status == sup.StatusRunning && ch.Incarnation > inc && !ch.Hanging
 		})
 	}
-	eventually(t, "the one whose init failed is gone", func() bool {
+	await.True(t, "the one whose init failed is gone", func() bool {
 		_, err := n.Read(ctx, node.Query{Kind: node.QueryChild, Supervisor: "pool", Child: "init"})
 		return code(err) == sup.CodeChildNotFound
 	})

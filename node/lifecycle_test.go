@@ -11,6 +11,7 @@ import (
 
 	"github.com/supnode/supnode/node"
 	sup "github.com/supnode/supnode/supervisor"
+	"github.com/supnode/supnode/test/await"
 )
 
 // seen gathers what a callback is told.
@@ -73,11 +74,11 @@ func TestLifecycleEventsComeInOrderWhoeverLeads(t *testing.T) {
 	if err := pool.Stop(ctx, "enough"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the leader is back", func() bool {
+	await.True(t, "the leader is back", func() bool {
 		return slices.ContainsFunc(up["a1"].all(), func(e sup.Event) bool { return e.Node == leader })
 	})
 	for _, name := range watched {
-		eventually(t, "all is told at "+string(name), func() bool {
+		await.True(t, "all is told at "+string(name), func() bool {
 			return told[name].has(sup.EventSupervisorStopped, "") && len(up[name].all()) > 0
 		})
 		for i, e := range told[name].all() {
@@ -148,12 +149,12 @@ func TestASlowSubscriberDelaysOnlyItself(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the quick one has all", func() bool { a := quick.all(); return len(a) > 0 && a[len(a)-1].ID >= newest })
+	await.True(t, "the quick one has all", func() bool { a := quick.all(); return len(a) > 0 && a[len(a)-1].ID >= newest })
 	if got := quick.all(); got[0].ID+uint64(len(got))-1 != got[len(got)-1].ID {
 		t.Errorf("the quick one has a gap: %d events from %d to %d", len(got), got[0].ID, got[len(got)-1].ID)
 	}
 	close(goOn)
-	eventually(t, "the slow one goes on", func() bool { a := slow.all(); return len(a) > 0 && a[len(a)-1].ID >= newest })
+	await.True(t, "the slow one goes on", func() bool { a := slow.all(); return len(a) > 0 && a[len(a)-1].ID >= newest })
 	got := slow.all()
 	gaps := 0
 	for i := 1; i < len(got); i++ {

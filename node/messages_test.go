@@ -15,6 +15,7 @@ import (
 	"github.com/supnode/supnode/fsm"
 	"github.com/supnode/supnode/node"
 	sup "github.com/supnode/supnode/supervisor"
+	"github.com/supnode/supnode/test/await"
 )
 
 // What the desks of these tests are told.
@@ -243,7 +244,7 @@ func TestAPanicOnAnotherNodeIsNamed(t *testing.T) {
 		if _, err := deskPanic.Call(ctx, c.nodes[from].Ref("pool", "w"), "out of cheese"); !errors.As(err, &p) || p.Value != "out of cheese" || !strings.Contains(p.Stack, "messages_test.go") {
 			t.Errorf("from %s: %v", from, err)
 		}
-		eventually(t, "the restart", func() bool {
+		await.True(t, "the restart", func() bool {
 			ch := c.child("w")
 			return ch.RestartCount == uint64(i+1) && ch.Status == sup.StatusRunning
 		})
@@ -272,7 +273,7 @@ func TestRule_S40_ACallWaitsForItsChild(t *testing.T) {
 		t.Error(err)
 	}
 	c.stop("a1")
-	eventually(t, "the child waits for its node", func() bool { return c.child("w").Status == sup.StatusPending })
+	await.True(t, "the child waits for its node", func() bool { return c.child("w").Status == sup.StatusPending })
 	for _, from := range []sup.NodeName{"n1", "n2"} {
 		n := c.nodes[from]
 		began := time.Now()
@@ -415,11 +416,11 @@ func TestRule_S41_NoCallIsCarriedOutTwice(t *testing.T) {
 		return len(all) >= n
 	}
 	for round := range 3 {
-		eventually(t, "calls", func() bool { return enough(200 * (round + 1)) })
+		await.True(t, "calls", func() bool { return enough(200 * (round + 1)) })
 		c.stop("a1")
-		eventually(t, "the children elsewhere", func() bool { return c.child("w").Node != "a1" && c.child("w").Status == sup.StatusRunning })
+		await.True(t, "the children elsewhere", func() bool { return c.child("w").Node != "a1" && c.child("w").Status == sup.StatusRunning })
 		c.start("a1")
-		eventually(t, "its lease", func() bool { return c.nodes["a1"].Ready().Ready })
+		await.True(t, "its lease", func() bool { return c.nodes["a1"].Ready().Ready })
 		for _, id := range []string{"v", "w"} { // back home
 			if _, err := c.nodes["n1"].Do(ctx, fsm.Command{RestartChild: &fsm.RestartChild{Key: inPool(id)}}, ""); err != nil {
 				t.Fatal(err)

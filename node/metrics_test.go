@@ -6,6 +6,7 @@ import (
 
 	"github.com/supnode/supnode/node"
 	sup "github.com/supnode/supnode/supervisor"
+	"github.com/supnode/supnode/test/await"
 )
 
 // observed is how often a histogram with a phase was observed at a node.
@@ -46,7 +47,7 @@ func TestFailoversAreTimedByPhase(t *testing.T) {
 			continue
 		}
 		for _, phase := range []string{"election", "restart"} {
-			eventually(t, string(name)+" times the phase "+phase, func() bool { return observed(t, n, "supnode_failover_seconds", phase) == 1 })
+			await.True(t, string(name)+" times the phase "+phase, func() bool { return observed(t, n, "supnode_failover_seconds", phase) == 1 })
 		}
 	}
 	// An agent has figures too, of what it has.

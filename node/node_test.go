@@ -18,6 +18,7 @@ import (
 	"github.com/supnode/supnode/node/agent/guardian"
 	"github.com/supnode/supnode/rpc"
 	sup "github.com/supnode/supnode/supervisor"
+	"github.com/supnode/supnode/test/await"
 	"github.com/supnode/supnode/test/machine"
 	"go.uber.org/goleak"
 )
@@ -116,28 +117,17 @@ func (c *cluster) stop(name sup.NodeName) {
 	delete(c.nodes, name)
 }
 
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain: %s", what)
-		}
-		time.Sleep(5 * time.Millisecond) // the poll's pace
-	}
-}
-
 func (c *cluster) ready() {
 	c.t.Helper()
 	for name, n := range c.nodes {
-		eventually(c.t, fmt.Sprintf("%s is ready", name), func() bool { return n.Ready().Ready })
+		await.True(c.t, fmt.Sprintf("%s is ready", name), func() bool { return n.Ready().Ready })
 	}
 }
 
 // leader is the name of the node that leads.
 func (c *cluster) leader() (name sup.NodeName) {
 	c.t.Helper()
-	eventually(c.t, "a leader", func() bool {
+	await.True(c.t, "a leader", func() bool {
 		for n, x := range c.nodes {
 			if s := x.Status(); s.Role == "leader" && s.Leader == n {
 				name = n
@@ -280,10 +270,10 @@ func TestNoQuorum(t *testing.T) {
 	if took := time.Since(begin); code(err) != sup.CodeNoLeader || took > 3*time.Second {
 		t.Errorf("after %s: %v, want no_leader after 1s", took, err)
 	}
-	eventually(t, "n1 fences itself", func() bool { return !c.nodes["n1"].Ready().Ready })
+	await.True(t, "n1 fences itself", func() bool { return !c.nodes["n1"].Ready().Ready })
 	c.start("n2", "n3")
 	c.ready()
-	eventually(t, "all children run again", func() bool {
+	await.True(t, "all children run again", func() bool {
 		a, err := c.nodes["n1"].Read(ctx, node.Query{Kind: node.QueryCount, Supervisor: "pool"})
 		return err == nil && a.Count.Active == 3
 	})
@@ -305,7 +295,7 @@ func TestRule_P3_Leave(t *testing.T) {
 		delete(c.nodes, who)
 	}
 	rest := c.nodes[c.follower()]
-	eventually(t, "all run on the rest", func() bool {
+	await.True(t, "all run on the rest", func() bool {
 		a, err := rest.Read(ctx, node.Query{Kind: node.QueryCount, Supervisor: "pool"})
 		return err == nil && a.Count.Active == 3
 	})
@@ -333,7 +323,7 @@ func TestRule_S27_WholeClusterDown(t *testing.T) {
 	}
 	c.start("n1", "n2", "n3")
 	c.ready()
-	eventually(t, "all run again", func() bool {
+	await.True(t, "all run again", func() bool {
 		a, err := c.nodes["n2"].Read(ctx, node.Query{Kind: node.QueryCount, Supervisor: "pool"})
 		return err == nil && a.Count.Active == 3
 	})
@@ -481,7 +471,7 @@ func TestManifestsStartOnce(t *testing.T) {
 		}
 		return a.Supervisor.Status
 	}
-	eventually(t, "it runs", func() bool { return status() == sup.StatusRunning })
+	await.True(t, "it runs", func() bool { return status() == sup.StatusRunning })
 	if _, err := c.nodes["n1"].Do(ctx, fsm.Command{StopSupervisor: &fsm.StopSupervisor{Name: "pool"}}, ""); err != nil {
 		t.Fatal(err)
 	}

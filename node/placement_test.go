@@ -8,6 +8,7 @@ import (
 
 	"github.com/supnode/supnode/node"
 	sup "github.com/supnode/supnode/supervisor"
+	"github.com/supnode/supnode/test/await"
 )
 
 // Tags, limits and a program's own selectors decide where children run, also after a node is lost (S28, S29).
@@ -94,7 +95,7 @@ func TestChildrenRunWhereTagsAndSelectorsSay(t *testing.T) {
 	// The leader is lost: its successor asks its own selectors, and what has no room waits.
 	lost := c.leader()
 	c.stop(lost)
-	eventually(t, "all but the fourth run again", func() bool {
+	await.True(t, "all but the fourth run again", func() bool {
 		stats, err := pool.Stats(ctx)
 		if err != nil {
 			t.Fatal(err)
@@ -120,7 +121,7 @@ func TestChildrenRunWhereTagsAndSelectorsSay(t *testing.T) {
 		t.Errorf("%+v", waiting)
 	}
 	c.start(lost)
-	eventually(t, "the fourth runs too", func() bool {
+	await.True(t, "the fourth runs too", func() bool {
 		now, err := single.Child(ctx, waiting.ID)
 		return err == nil && now.Status == sup.StatusRunning && now.Node == lost
 	})

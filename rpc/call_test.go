@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/supnode/supnode/rpc"
 	sup "github.com/supnode/supnode/supervisor"
+	"github.com/supnode/supnode/test/await"
 )
 
 func TestProblemsCrossTheWireAsThemselves(t *testing.T) {
@@ -168,7 +169,7 @@ func TestOneHandlerTooManyIsBusy(t *testing.T) {
 			}
 		})
 	}
-	eventually(t, "all handlers at work", func() bool { return inside.Load() == rpc.MaxHandlers })
+	await.True(t, "all handlers at work", func() bool { return inside.Load() == rpc.MaxHandlers })
 	err := q.Call(t.Context(), p.Advertise(), "n1", "wait", nil, nil)
 	var problem *sup.Problem
 	if !errors.As(err, &problem) || problem.Code != sup.CodeBusy || problem.Bound != rpc.MaxHandlers {
@@ -298,7 +299,7 @@ func TestADeadPooledConnectionIsReplaced(t *testing.T) {
 		p = open(t, rpc.Config{Node: "n1", Listen: addr})
 		echo(p)
 		// The reader may not have seen the end yet: then the outcome is unknown, never wrong. It settles at once.
-		eventually(t, "an answer of the successor", func() bool {
+		await.True(t, "an answer of the successor", func() bool {
 			var got string
 			err := q.Call(t.Context(), addr, "n1", "echo", "hi", &got)
 			if err != nil && !errors.Is(err, rpc.ErrOutcomeUnknown) {

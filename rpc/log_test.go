@@ -5,9 +5,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/supnode/supnode/test/await"
 )
 
 // lines collects what is logged from a level on.
@@ -35,17 +36,5 @@ func (l *lines) logger() hclog.Logger {
 // await waits until a line says word.
 func (l *lines) await(t *testing.T, word string) {
 	t.Helper()
-	eventually(t, "a log line that says "+word, func() bool { return strings.Contains(l.String(), word) })
-}
-
-// eventually waits for a condition, for five seconds.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(5 * time.Second)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("never: %s", what)
-		}
-		time.Sleep(time.Millisecond)
-	}
+	await.True(t, "a log line that says "+word, func() bool { return strings.Contains(l.String(), word) })
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/supnode/supnode/rpc"
 	sup "github.com/supnode/supnode/supervisor"
+	"github.com/supnode/supnode/test/await"
 	"go.uber.org/goleak"
 )
 
@@ -214,7 +215,7 @@ func TestCloseEndsEverything(t *testing.T) {
 	if _, err := s.RecvToAgent(); err == nil {
 		t.Error("the sync stream outlived the port")
 	}
-	eventually(t, "a call to a closed port fails with its outcome known", func() bool { // once the end of the old connection is seen
+	await.True(t, "a call to a closed port fails with its outcome known", func() bool { // once the end of the old connection is seen
 		err := q.Call(t.Context(), p.Advertise(), "n1", "hang", nil, nil)
 		if err == nil {
 			t.Fatal("a closed port answers")

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/supnode/supnode/rpc"
+	"github.com/supnode/supnode/test/await"
 	"golang.org/x/sys/unix"
 )
 
@@ -118,7 +119,7 @@ func TestP0_TheProbeHoldsUntilTheLastListenerCloses(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	go func() { refused <- rpc.Probe(ctx, addr) }()
-	eventually(t, "a probe in the backlog", func() bool { return backlog(t, fd) > 0 })
+	await.True(t, "a probe in the backlog", func() bool { return backlog(t, fd) > 0 })
 	select {
 	case <-refused:
 		t.Fatal("refused while the guardian holds the port")

@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/raft"
 	"github.com/supnode/supnode/rpc"
 	sup "github.com/supnode/supnode/supervisor"
+	"github.com/supnode/supnode/test/await"
 )
 
 // adder is a replicated sum.
@@ -110,7 +111,7 @@ func TestRaftRunsOverTheNodePort(t *testing.T) {
 	var lead *member
 	add := func(v uint64) {
 		t.Helper()
-		eventually(t, "a leader that applies", func() bool {
+		await.True(t, "a leader that applies", func() bool {
 			if lead = leader(); lead == nil {
 				return false
 			}
@@ -125,7 +126,7 @@ func TestRaftRunsOverTheNodePort(t *testing.T) {
 		add(v)
 	}
 	for n, m := range members {
-		eventually(t, fmt.Sprintf("%s has the sum", n), func() bool { return m.fsm.get() == 10 })
+		await.True(t, fmt.Sprintf("%s has the sum", n), func() bool { return m.fsm.get() == 10 })
 	}
 	if log.String() != "" {
 		t.Errorf("errors in a healthy cluster:\n%s", &log)
@@ -137,7 +138,7 @@ func TestRaftRunsOverTheNodePort(t *testing.T) {
 	names := []sup.NodeName{}
 	for n, m := range members {
 		names = append(names, n)
-		eventually(t, fmt.Sprintf("%s has the sum after the failover", n), func() bool { return m.fsm.get() == 15 })
+		await.True(t, fmt.Sprintf("%s has the sum after the failover", n), func() bool { return m.fsm.get() == 15 })
 	}
 	slices.Sort(names)
 	for _, n := range names {

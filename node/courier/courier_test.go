@@ -16,6 +16,7 @@ import (
 	"github.com/supnode/supnode/node/courier"
 	"github.com/supnode/supnode/rpc"
 	sup "github.com/supnode/supnode/supervisor"
+	"github.com/supnode/supnode/test/await"
 	"go.uber.org/goleak"
 )
 
@@ -172,15 +173,6 @@ func bounded(t *testing.T) context.Context {
 	return ctx
 }
 
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) { // the poll's pace
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain: %s", what)
-		}
-	}
-}
-
 // What a handler answered does not leave the node once its lease is over: the caller learns that the outcome is unknown.
 func TestRule_A2_NoAnswerLeavesPastTheLease(t *testing.T) {
 	a, b := pair(t)
@@ -227,7 +219,7 @@ func TestRule_S40_ACallFollowsItsChild(t *testing.T) {
 		t.Fatal(n, err)
 	}
 	b.system.Kill(ref.Key(), 1)
-	eventually(t, "it is gone", func() bool { return b.system.Stats().Actors == 0 })
+	await.True(t, "it is gone", func() bool { return b.system.Stats().Actors == 0 })
 	answered := make(chan error)
 	go func() {
 		n, err := add.Call(bounded(t), ref, 5) // the directory still says b
@@ -245,7 +237,7 @@ func TestRule_S40_ACallFollowsItsChild(t *testing.T) {
 	}
 	c.system.Kill(ref.Key(), 2)
 	go func() { _, err := add.Call(bounded(t), ref, 5); answered <- err }()
-	eventually(t, "it is gone", func() bool { return c.system.Stats().Actors == 0 })
+	await.True(t, "it is gone", func() bool { return c.system.Stats().Actors == 0 })
 	a.run("w", 3) // it comes home
 	if err := <-answered; err != nil {
 		t.Error(err)
@@ -298,7 +290,7 @@ func TestRule_S42_OrderOutlivesABrokenStream(t *testing.T) {
 		}
 	}
 	send(rpc.Message{Type: "clerk.knot", Value: []byte("1")}, rpc.Message{Type: "clerk.note", Value: []byte("2")})
-	eventually(t, "the first stream is served", func() bool { return b.courier.Stats().Received == 2 })
+	await.True(t, "the first stream is served", func() bool { return b.courier.Stats().Received == 2 })
 	send(rpc.Message{Type: "clerk.note", Value: []byte("3")})
 	got := func() []int {
 		all, err := notes.Call(bounded(t), b.system.Ref("s", "w"), struct{}{})
@@ -313,7 +305,7 @@ func TestRule_S42_OrderOutlivesABrokenStream(t *testing.T) {
 		}
 	}
 	free()
-	eventually(t, "all are there", func() bool { return len(got()) == 3 })
+	await.True(t, "all are there", func() bool { return len(got()) == 3 })
 	if all := got(); !slices.Equal(all, []int{1, 2, 3}) {
 		t.Errorf("%v", all)
 	}
@@ -341,7 +333,7 @@ func TestQueuesAreBoundedAndLossesAreCounted(t *testing.T) {
 		t.Errorf("a value that is too large: %v", err)
 	}
 	b.close()
-	eventually(t, "what is sent to a dead node is refused or counted", func() bool {
+	await.True(t, "what is sent to a dead node is refused or counted", func() bool {
 		err := note.Cast(t.Context(), ref, 1)
 		return errors.Is(err, actor.ErrNoNode) && a.courier.Stats().Lost > 0
 	})
@@ -366,7 +358,7 @@ func TestWhatNobodyWaitsForIsNotBegun(t *testing.T) {
 		func(ctx context.Context) (context.Context, context.CancelFunc) {
 			ctx, cancel := context.WithCancel(ctx)
 			go func() {
-				eventually(t, "the second call is there", func() bool { return b.courier.Stats().Served == 2 })
+				await.True(t, "the second call is there", func() bool { return b.courier.Stats().Served == 2 })
 				cancel()
 			}()
 			return ctx, cancel
@@ -377,7 +369,7 @@ func TestWhatNobodyWaitsForIsNotBegun(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 		cancel()
-		eventually(t, "the other node knows", func() bool { return b.courier.Stats().Served == 1 })
+		await.True(t, "the other node knows", func() bool { return b.courier.Stats().Served == 1 })
 	}
 	close(b.letGo)
 	if n, err := add.Call(bounded(t), ref, 1); n != 1 || err != nil {

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/supnode/supnode/test/await"
 )
 
 // lived is a lone server that has some history, and has left.
@@ -118,7 +120,7 @@ func (l lone) tried(t *testing.T) (said string, ended bool) {
 		p.cmd.Process.Kill()
 		<-p.done
 	}()
-	await(t, "the server to run or to end", func() error {
+	await.Nil(t, "the server to run or to end", func() error {
 		select {
 		case <-p.done:
 			ended = true

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/supnode/supnode/test/await"
 )
 
 // mount makes dir a file system of its own, of so many MiB.
@@ -134,13 +136,13 @@ func TestADiskThatTakesNoMore(t *testing.T) {
 			if err := w.Ready(ctx, "n3"); err != nil {
 				t.Fatalf("%v\n%s", err, n3.Tail(30))
 			}
-			await(t, "n3 to know what was decided without it", func() error {
+			await.Nil(t, "n3 to know what was decided without it", func() error {
 				if a, err := try(ctx, "GET", w.url("n3", "/v1/supervisors/meanwhile?consistency=stale"), ""); err != nil || a.status != 200 {
 					return fmt.Errorf("%d %s, %v", a.status, a.body, err)
 				}
 				return nil
 			})
-			await(t, "c3 to be back on n3", func() error {
+			await.Nil(t, "c3 to be back on n3", func() error {
 				if got := w.lives(t)["c3"]; !strings.HasPrefix(got, "running on n3") {
 					return errors.New(got)
 				}
@@ -163,7 +165,7 @@ func TestADiskThatIsNearlyFull(t *testing.T) {
 	l := newLone(t, "")
 	mount(t, l.data, 40)
 	p := start(t, l.file)
-	await(t, "a leader", func() error {
+	await.Nil(t, "a leader", func() error {
 		a, err := try(t.Context(), "GET", "http://"+l.admin+"/v1/nodes?timeout=1s", "")
 		if err == nil && a.status != 200 {
 			err = errors.New(a.body)

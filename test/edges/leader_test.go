@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/supnode/supnode/test/await"
 )
 
 // What a client sees of leaders: answers name them, a key is answered again by another one with the first outcome, and without
@@ -151,7 +153,7 @@ func TestLeadersAsClientsSeeThem(t *testing.T) {
 		t.Errorf("status %d", status)
 	}
 	wantWords(t, said, "no leader was reached in 500ms: a majority of the servers must be up and connected")
-	await(t, "readyz to say whom it misses", func() error {
+	await.Nil(t, "readyz to say whom it misses", func() error {
 		a, err := try(ctx, "GET", w.url(last, "/readyz"), "")
 		if err == nil && (a.status != 503 || !strings.Contains(a.body, leader+": ") || !strings.Contains(a.body, "connection refused")) {
 			err = fmt.Errorf("%d %s", a.status, a.body)

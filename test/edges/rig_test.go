@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/supnode/supnode/test/await"
 	"github.com/supnode/supnode/test/jepsen-lite/cluster"
 	"github.com/supnode/supnode/test/machine"
 )
@@ -193,18 +194,10 @@ func within(t *testing.T) context.Context {
 	return ctx
 }
 
-// await polls until ok says nil.
-func await(t *testing.T, what string, ok func() error) {
-	t.Helper()
-	if err := cluster.Until(within(t), what, func(context.Context) error { return ok() }); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // ready waits until the node at this admin address says that it is ready.
 func (p *process) ready(admin string) {
 	p.t.Helper()
-	await(p.t, "the node to be ready", func() error {
+	await.Nil(p.t, "the node to be ready", func() error {
 		select {
 		case <-p.done:
 			p.t.Fatalf("it ended:\n%s", p.said())

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/supnode/supnode/test/await"
 )
 
 // Clients that are slow with a header, with a body, or with reading a stream or an answer: each is dropped within its bound,
@@ -186,7 +188,7 @@ func TestAFollowerTooMany(t *testing.T) {
 	}
 	open[0].Body.Close()
 	open = open[1:]
-	await(t, "a place to be free", func() error {
+	await.Nil(t, "a place to be free", func() error {
 		res, err := follow()
 		if err != nil {
 			return err

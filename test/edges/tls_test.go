@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/supnode/supnode/test/await"
 )
 
 // certificates are what `supnode tls init` makes, in a folder, and what it would not make.
@@ -117,7 +119,7 @@ func TestAPeerWithTheWrongCertificate(t *testing.T) {
 				p.leaves()
 				return
 			}
-			await(t, "the node to say why it is kept out", func() error {
+			await.Nil(t, "the node to say why it is kept out", func() error {
 				a, err := try(t.Context(), "GET", "http://"+admin+"/readyz", "")
 				if err != nil {
 					return err
@@ -194,7 +196,7 @@ func TestTLSFilesThatCannotBeUsed(t *testing.T) {
 		refused(t, l.file, 2, "admin.tls: cert and key do not fit", l.file+":3:")
 		put(t, l.file, strings.Replace(text, "admin: {", fmt.Sprintf("admin: {tls: {cert: %s, key: %s}, ", good.file("n1.pem"), good.file("n1-key.pem")), 1))
 		p := start(t, l.file)
-		await(t, "HTTPS", func() error {
+		await.Nil(t, "HTTPS", func() error {
 			if !strings.Contains(p.said(), "n1 runs") {
 				return errors.New(p.said())
 			}

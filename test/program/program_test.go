@@ -15,6 +15,7 @@ import (
 	"time"
 
 	sup "github.com/supnode/supnode/supervisor"
+	"github.com/supnode/supnode/test/await"
 	"github.com/supnode/supnode/test/machine"
 )
 
@@ -101,20 +102,6 @@ func ask(path, addr string, into any, args ...string) error {
 	return nil
 }
 
-func await(t *testing.T, what string, try func() error) {
-	t.Helper()
-	for end := time.Now().Add(patience); ; {
-		err := try()
-		if err == nil {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatalf("%s: %v", what, err)
-		}
-		time.Sleep(20 * time.Millisecond) // the poll's pace
-	}
-}
-
 // start is a line of the notes.
 type start struct {
 	Node        sup.NodeName
@@ -145,7 +132,7 @@ func TestAProgramOfBehaviorsIsAFullSupnode(t *testing.T) {
 	base, notes := machine.Base(3), filepath.Join(t.TempDir(), "notes")
 	p := run(t, path, nil, "dev", "--base-port", fmt.Sprint(base))
 	addr := fmt.Sprintf("http://127.0.0.1:%d,http://127.0.0.1:%d,http://127.0.0.1:%d", base+1001, base+1002, base+1003)
-	await(t, "three nodes with the behavior", func() error {
+	await.Nil(t, "three nodes with the behavior", func() error {
 		var list struct{ Nodes []sup.NodeInfo }
 		if err := ask(path, addr, &list, "nodes", "list"); err != nil {
 			return err
@@ -182,7 +169,7 @@ func TestAProgramOfBehaviorsIsAFullSupnode(t *testing.T) {
 	if err := syscall.Kill(first[0].PID, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	await(t, "it runs again elsewhere", func() error {
+	await.Nil(t, "it runs again elsewhere", func() error {
 		all := starts(t, notes)
 		if len(all) < 2 {
 			return fmt.Errorf("only %+v", all)
@@ -221,7 +208,7 @@ func TestAProgramsOwnPartRunsBesideItsNode(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := run(t, path, []string{"GREETER_BESIDE=" + notes}, "start", "--config", config)
-	await(t, "its actor answers", func() error {
+	await.Nil(t, "its actor answers", func() error {
 		if !strings.Contains(p.said(), "hello, n1\n") {
 			return errors.New("not yet")
 		}
@@ -233,7 +220,7 @@ func TestAProgramsOwnPartRunsBesideItsNode(t *testing.T) {
 	// What it did while it left stands in the log.
 	again := run(t, path, nil, "start", "--config", config)
 	var own sup.Info
-	await(t, "the node is back", func() error { return ask(path, addr, &own, "sup", "show", "of-n1") })
+	await.Nil(t, "the node is back", func() error { return ask(path, addr, &own, "sup", "show", "of-n1") })
 	if own.Status != sup.StatusStopped || own.Reason != "its program leaves" {
 		t.Errorf("nobody stopped its supervisor: %+v", own)
 	}

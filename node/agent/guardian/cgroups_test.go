@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/supnode/supnode/node/agent"
 	sup "github.com/supnode/supnode/supervisor"
+	"github.com/supnode/supnode/test/await"
 )
 
 // aCgroup makes a cgroup v2 for a test, or says in a line why there is none.
@@ -52,7 +53,7 @@ func TestACommandHasACgroupOfItsOwn(t *testing.T) {
 	s := r.start(p)
 	where := fmt.Sprintf("/%s/supnode-%s/%d-1\n", filepath.Base(dir), r.nodeID, s.Inc.Token())
 	for _, file := range []string{out, probed} {
-		eventually(t, "it is in its cgroup", func() bool { text, _ := os.ReadFile(file); return strings.Contains(string(text), where) })
+		await.True(t, "it is in its cgroup", func() bool { text, _ := os.ReadFile(file); return strings.Contains(string(text), where) })
 	}
 	r.Kill(agent.Kill{Key: s.Key, Inc: s.Inc})
 	if e := r.waitEnd(s); e.Reason != sup.ExitKilled {
@@ -74,7 +75,7 @@ func TestACommandHasACgroupOfItsOwn(t *testing.T) {
 	if e := r.waitEnd(again); e.Detail != "guardian lost" {
 		t.Errorf("%+v", e)
 	}
-	eventually(t, "its cgroup is gone", func() bool { return len(r.cgroups.all()) == 0 })
+	await.True(t, "its cgroup is gone", func() bool { return len(r.cgroups.all()) == 0 })
 }
 
 // What a process that was killed has left is killed, and its cgroups go.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/supnode/supnode/node/agent"
 	sup "github.com/supnode/supnode/supervisor"
+	"github.com/supnode/supnode/test/await"
 )
 
 func TestP0ThePortIsRefusedOnlyAfterTheLastCommandIsGone(t *testing.T) {
@@ -30,7 +31,7 @@ func TestP0ThePortIsRefusedOnlyAfterTheLastCommandIsGone(t *testing.T) {
 			for _, f := range []string{file, daemonFile, bareFile} {
 				pids = append(pids, waitTicks(t, f))
 			}
-			eventually(t, "all start", func() bool { return l.said("Started") == len(p.Programs) })
+			await.True(t, "all start", func() bool { return l.said("Started") == len(p.Programs) })
 			began := time.Now()
 			l.kill()
 			refused := func() bool { // as P2 has it: a connection that is made is held until it is reset
@@ -43,7 +44,7 @@ func TestP0ThePortIsRefusedOnlyAfterTheLastCommandIsGone(t *testing.T) {
 				_, _ = c.Read(make([]byte, 1))
 				return false
 			}
-			eventually(t, "the port is refused", refused)
+			await.True(t, "the port is refused", refused)
 			took := time.Since(began)
 			for _, pid := range pids {
 				if alive(pid) {
@@ -71,7 +72,7 @@ func TestTheGuardianOutlivesPolitenessAndItsOwnName(t *testing.T) {
 		}
 	}
 	_, _, count := ticks(file)
-	eventually(t, "it ticks on", func() bool { _, _, n := ticks(file); return n > count+20 })
+	await.True(t, "it ticks on", func() bool { _, _, n := ticks(file); return n > count+20 })
 	if !alive(pid) || !alive(l.guardian) {
 		t.Error("a polite signal ended it")
 	}
@@ -99,7 +100,7 @@ func TestA6TheLossOfAGuardian(t *testing.T) {
 	if err := syscall.Kill(g, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the loss is told", func() bool { return r.count(agent.GuardianLost{}) == 1 })
+	await.True(t, "the loss is told", func() bool { return r.count(agent.GuardianLost{}) == 1 })
 	for _, pid := range pids {
 		if alive(pid) {
 			t.Errorf("%d lives when the loss of its guardian is told", pid)
@@ -165,7 +166,7 @@ func TestAGuardianThatHangsInAStartIsReplaced(t *testing.T) {
 	r.Spawn(s)
 	r.waitEnd(s)
 	r.waitEnd(before)
-	eventually(t, "its loss is told", func() bool { return r.count(agent.GuardianLost{}) == 1 })
+	await.True(t, "its loss is told", func() bool { return r.count(agent.GuardianLost{}) == 1 })
 	if alive(hung) || r.started(s) {
 		t.Errorf("the guardian lives: %v; it has started: %v", alive(hung), r.started(s))
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/supnode/supnode/node/agent"
 	sup "github.com/supnode/supnode/supervisor"
+	"github.com/supnode/supnode/test/await"
 )
 
 // late is how long after a deadline commands may live here: δ = TTL/12 of the default lease, three seconds. The figures that
@@ -29,7 +30,7 @@ func TestA3EverythingDiesAtTheDeadline(t *testing.T) {
 	waitTicks(t, file)
 	pid := waitTicks(t, bareFile)
 	deadline := r.lease(100 * time.Millisecond)
-	eventually(t, "nothing is left", func() bool { return len(leftovers(r.nodeID)) == 0 && !alive(pid) })
+	await.True(t, "nothing is left", func() bool { return len(leftovers(r.nodeID)) == 0 && !alive(pid) })
 	t.Logf("%d commands gone at most %v after the deadline", len(spawns), time.Duration(now()-deadline))
 	for _, f := range []string{file, bareFile} {
 		_, last, _ := ticks(f)
@@ -90,9 +91,9 @@ func TestA6ARenewalThatFindsTheTimerExpiredIsALapse(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.lease(time.Millisecond)
-	eventually(t, "the timer fires", func() bool { return !timerPending(r.timer) })
+	await.True(t, "the timer fires", func() bool { return !timerPending(r.timer) })
 	r.lease(time.Hour)
-	eventually(t, "the lapse is told", func() bool { return r.count(agent.GuardianLapsed{}) == 1 })
+	await.True(t, "the lapse is told", func() bool { return r.count(agent.GuardianLapsed{}) == 1 })
 	_ = syscall.Kill(g, syscall.SIGCONT)
 	if e := r.waitEnd(s); e.Reason != sup.ExitKilled {
 		t.Errorf("%+v", e)
@@ -105,7 +106,7 @@ func TestRenewalsKeepCommandsAlive(t *testing.T) {
 	s := r.start(p)
 	waitTicks(t, file)
 	end := now() + int64(time.Second)
-	eventually(t, "many renewals", func() bool {
+	await.True(t, "many renewals", func() bool {
 		r.lease(400 * time.Millisecond)
 		return now() > end
 	})
@@ -182,7 +183,7 @@ func TestA6CommandsDieAtTheDeadlineOfAStoppedSupnode(t *testing.T) {
 		pids = append(pids, waitTicks(t, f))
 	}
 	l.signal(syscall.SIGSTOP)
-	eventually(t, "all commands are dead", func() bool { return !alive(pids[0]) && !alive(pids[1]) && !alive(pids[2]) })
+	await.True(t, "all commands are dead", func() bool { return !alive(pids[0]) && !alive(pids[1]) && !alive(pids[2]) })
 	deadline := lastDeadline(t, dir)
 	for _, f := range files {
 		_, last, _ := ticks(f)
@@ -192,7 +193,7 @@ func TestA6CommandsDieAtTheDeadlineOfAStoppedSupnode(t *testing.T) {
 		}
 	}
 	l.signal(syscall.SIGCONT)
-	eventually(t, "the lapse and the ends are told", func() bool { return l.said("GuardianLapsed") == 1 && l.said("Ended") == 3 })
+	await.True(t, "the lapse and the ends are told", func() bool { return l.said("GuardianLapsed") == 1 && l.said("Ended") == 3 })
 	if l.said("GuardianLost") != 0 {
 		t.Error("a guardian that did its duty was killed")
 	}

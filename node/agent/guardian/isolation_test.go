@@ -13,6 +13,7 @@ import (
 
 	"github.com/supnode/supnode/node/agent"
 	sup "github.com/supnode/supnode/supervisor"
+	"github.com/supnode/supnode/test/await"
 )
 
 // ticking says whether a process, in whatever namespace, was told to tick into one of the files.
@@ -65,11 +66,11 @@ func TestPIDNamespaceKillsAllWithTheGuardian(t *testing.T) {
 				waitTicks(t, f)
 			}
 			c.kill(l)
-			eventually(t, "the lock is free", func() bool { return LockGone(dir+"/guardian.lock", 0) == nil })
+			await.True(t, "the lock is free", func() bool { return LockGone(dir+"/guardian.lock", 0) == nil })
 			if c.name == "supnode" && ticking(files...) {
 				t.Error("a command outlives the guardian's hold on its lock")
 			}
-			eventually(t, "nothing ticks", func() bool { return !ticking(files...) })
+			await.True(t, "nothing ticks", func() bool { return !ticking(files...) })
 			for _, f := range files {
 				_ = os.Remove(f)
 			}
@@ -113,8 +114,8 @@ func TestPIDNamespaceIsOtherwiseLikeAGroup(t *testing.T) {
 	if e := r.waitEnd(other); e.Detail != leaseOver {
 		t.Errorf("%+v", e)
 	}
-	eventually(t, "nothing is left", func() bool { return len(leftovers(r.nodeID)) == 0 })
-	eventually(t, "all ends are told", func() bool { return r.count(agent.Ended{}) == int(r.index) }) // A4
+	await.True(t, "nothing is left", func() bool { return len(leftovers(r.nodeID)) == 0 })
+	await.True(t, "all ends are told", func() bool { return r.count(agent.Ended{}) == int(r.index) }) // A4
 	t.Logf("all gone at most %v after the deadline", time.Duration(now()-deadline))
 
 	r.session.Seq++

@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/supnode/supnode/node/agent"
 	sup "github.com/supnode/supnode/supervisor"
+	"github.com/supnode/supnode/test/await"
 	"golang.org/x/sys/unix"
 )
 
@@ -25,11 +26,11 @@ func TestOutputGoesToTheLog(t *testing.T) {
 	holds := func(want string) func() bool {
 		return func() bool { text, _ := os.ReadFile(path); return string(text) == want }
 	}
-	eventually(t, "the log has both", holds("out\nerr\n"))
+	await.True(t, "the log has both", holds("out\nerr\n"))
 	again := spawnOf(r.session, "c1", 100, Program{Command: "/bin/sh", Args: []string{"-c", "echo again"}})
 	r.Spawn(again)
 	r.waitEnd(again)
-	eventually(t, "the next incarnation's follows", holds("out\nerr\nagain\n"))
+	await.True(t, "the next incarnation's follows", holds("out\nerr\nagain\n"))
 }
 
 func TestACommandThatWritesWithoutEndIsNotBlocked(t *testing.T) {
@@ -37,7 +38,7 @@ func TestACommandThatWritesWithoutEndIsNotBlocked(t *testing.T) {
 	done := filepath.Join(r.dir, "done")
 	s := r.start(Program{Command: "/bin/sh", Args: []string{"-c", `head -c 35000000 /dev/zero; echo > $0; exec sleep 1000`, done}})
 	r.waitStarted(s)
-	eventually(t, "35 MB are written", func() bool { _, err := os.Stat(done); return err == nil })
+	await.True(t, "35 MB are written", func() bool { _, err := os.Stat(done); return err == nil })
 	r.Kill(agent.Kill{Key: s.Key, Inc: s.Inc})
 	r.waitEnd(s)
 	for _, name := range []string{"c1.log", "c1.log.1", "c1.log.2"} {
@@ -326,7 +327,7 @@ func TestAReaderWaitsForOutput(t *testing.T) {
 		}
 		pages <- p
 	}()
-	eventually(t, "it listens", func() bool { return len(l.places) == 1 })
+	await.True(t, "it listens", func() bool { return len(l.places) == 1 })
 	c := l.of(key)
 	fmt.Fprint(c, "news\n")
 	p := <-pages

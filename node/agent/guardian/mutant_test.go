@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/supnode/supnode/test/await"
 )
 
 // Mutant 15 lives in a supnode that is stopped: what a test of the deadline sees is that the commands tick on.
@@ -18,7 +20,7 @@ func TestMutant15TicksOnAfterTheDeadline(t *testing.T) {
 	waitTicks(t, file)
 	l.signal(unix.SIGSTOP)
 	deadline := lastDeadline(t, dir)
-	eventually(t, "a tick well after the deadline", func() bool {
+	await.True(t, "a tick well after the deadline", func() bool {
 		_, last, _ := ticks(file)
 		return last > deadline+int64(2*late)
 	})

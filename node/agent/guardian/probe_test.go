@@ -13,6 +13,7 @@ import (
 
 	"github.com/supnode/supnode/node/agent"
 	sup "github.com/supnode/supnode/supervisor"
+	"github.com/supnode/supnode/test/await"
 	"github.com/supnode/supnode/test/machine"
 )
 
@@ -139,7 +140,7 @@ func TestNoProbeOutlivesItsCommand(t *testing.T) {
 		t.Errorf("%+v", e)
 	}
 	if r.probes.Load() != 0 {
-		eventually(t, "no probe is under way", func() bool { return r.probes.Load() == 0 })
+		await.True(t, "no probe is under way", func() bool { return r.probes.Load() == 0 })
 	}
 }
 
@@ -149,7 +150,7 @@ func TestProbesOfALostGuardian(t *testing.T) {
 	l := often("/bin/sleep", "1000")
 	l.Timeout = 60e9
 	s := r.start(sleeper(l))
-	eventually(t, "a probe runs", func() bool { return r.probes.Load() == 1 })
+	await.True(t, "a probe runs", func() bool { return r.probes.Load() == 1 })
 	r.waitStarted(s)
 	pid := r.guardianPID(0)
 	if p, err := os.FindProcess(pid); err != nil || p.Kill() != nil {
@@ -158,7 +159,7 @@ func TestProbesOfALostGuardian(t *testing.T) {
 	if e := r.waitEnd(s); e.Detail != "guardian lost" {
 		t.Errorf("%+v", e)
 	}
-	eventually(t, "no probe is under way", func() bool { return r.probes.Load() == 0 })
+	await.True(t, "no probe is under way", func() bool { return r.probes.Load() == 0 })
 	r.guardianPID(pid)
 	again := r.start(sleeper(often("/bin/false")))
 	if e := r.waitEnd(again); !strings.HasPrefix(e.Detail, "liveness probe failed 2 times in a row") {
@@ -177,7 +178,7 @@ func TestWhatAProbeLeavesIsKilled(t *testing.T) {
 	l.Timeout, l.Failures = 1e9, 1000
 	s := r.start(sleeper(l))
 	first := waitTicks(t, file)
-	eventually(t, "the first one is gone", func() bool { return !alive(first) })
+	await.True(t, "the first one is gone", func() bool { return !alive(first) })
 	if _, ended := r.endOf(s); ended {
 		t.Error("its command has ended")
 	}

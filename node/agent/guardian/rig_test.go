@@ -18,6 +18,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/supnode/supnode/node/agent"
 	sup "github.com/supnode/supnode/supervisor"
+	"github.com/supnode/supnode/test/await"
 	"go.uber.org/goleak"
 )
 
@@ -126,7 +127,7 @@ func (r *rig) endOf(s agent.Spawn) (agent.Ended, bool) {
 func (r *rig) waitStarted(all ...agent.Spawn) {
 	r.t.Helper()
 	for _, s := range all {
-		eventually(r.t, s.Key.String()+" starts", func() bool {
+		await.True(r.t, s.Key.String()+" starts", func() bool {
 			if e, ended := r.endOf(s); ended && !r.started(s) {
 				r.t.Fatalf("%s ended: %+v", s.Key, e)
 			}
@@ -137,7 +138,7 @@ func (r *rig) waitStarted(all ...agent.Spawn) {
 
 func (r *rig) waitEnd(s agent.Spawn) agent.Ended {
 	r.t.Helper()
-	eventually(r.t, s.Key.String()+" ends", func() bool { _, ended := r.endOf(s); return ended })
+	await.True(r.t, s.Key.String()+" ends", func() bool { _, ended := r.endOf(s); return ended })
 	e, _ := r.endOf(s)
 	return e
 }
@@ -154,7 +155,7 @@ func (r *rig) count(like agent.Event) (n int) {
 // guardianPID waits for a guardian other than the one named.
 func (r *rig) guardianPID(not int) (pid int) {
 	r.t.Helper()
-	eventually(r.t, "a guardian stands", func() bool {
+	await.True(r.t, "a guardian stands", func() bool {
 		r.Runner.mu.Lock()
 		defer r.Runner.mu.Unlock()
 		if r.guardian != nil {
@@ -185,7 +186,7 @@ var testBinary = sync.OnceValue(func() string {
 
 func waitTicks(t *testing.T, file string) (pid int) {
 	t.Helper()
-	eventually(t, file+" ticks", func() bool {
+	await.True(t, file+" ticks", func() bool {
 		p, _, count := ticks(file)
 		pid = p
 		return count > 5
@@ -239,7 +240,7 @@ func newPlay(t *testing.T, p playing) *play {
 	t.Cleanup(func() {
 		l.kill()
 		if l.guardian != 0 {
-			eventually(t, "the guardian ends", func() bool { return !alive(l.guardian) })
+			await.True(t, "the guardian ends", func() bool { return !alive(l.guardian) })
 		}
 		_, _ = KillLeftovers(context.Background(), p.NodeID)
 		for lines.Scan() {

@@ -17,7 +17,6 @@ import (
 	"github.com/supnode/supnode/rpc"
 	sup "github.com/supnode/supnode/supervisor"
 	"github.com/supnode/supnode/test/machine"
-	"golang.org/x/sys/unix"
 )
 
 // The test binary plays every part: the guardian, a supnode that can be killed, and commands that are hard to get rid of.
@@ -164,15 +163,4 @@ func spawnOf(s sup.Session, child string, index uint64, p Program) agent.Spawn {
 func alive(pid int) bool {
 	s, there := readStat(pid)
 	return there && s.state != 'Z' && s.state != 'X'
-}
-
-// eventually waits for a condition.
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	for until := time.Now().Add(10 * time.Second); !condition(); {
-		if time.Now().After(until) {
-			t.Fatalf("not within 10s: %s", what)
-		}
-		_ = unix.Nanosleep(&unix.Timespec{Nsec: 200_000}, nil)
-	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/supnode/supnode/node/agent"
 	sup "github.com/supnode/supnode/supervisor"
+	"github.com/supnode/supnode/test/await"
 )
 
 func TestS5ExitReasons(t *testing.T) {
@@ -41,7 +42,7 @@ func TestS5ExitReasons(t *testing.T) {
 			s := r.start(Program{Command: "/bin/sh", Args: []string{"-c", c.script, up}})
 			r.waitStarted(s)
 			if c.script == deaf || c.script == polite { // its trap is set
-				eventually(t, "the script is up", func() bool { _, err := os.Stat(up); return err == nil })
+				await.True(t, "the script is up", func() bool { _, err := os.Stat(up); return err == nil })
 			}
 			if c.act != nil {
 				c.act(s)
@@ -71,7 +72,7 @@ func TestTheStopSignalIsTheChosenOne(t *testing.T) {
 			s := r.start(Program{Command: "/bin/bash", Args: []string{"-c",
 				`for s in TERM INT QUIT HUP ABRT USR1 USR2 WINCH; do trap "echo $s > $0; exit 0" $s; done; echo on > $0; while :; do sleep 0.01; done`, up}, StopSignal: name})
 			r.waitStarted(s)
-			eventually(t, "the script is up", func() bool { text, _ := os.ReadFile(up); return string(text) == "on\n" })
+			await.True(t, "the script is up", func() bool { text, _ := os.ReadFile(up); return string(text) == "on\n" })
 			stopIn(r, time.Minute)(s)
 			if e := r.waitEnd(s); e.Reason != sup.ExitShutdown || e.Detail != "exit status 0" {
 				t.Errorf("ended %+v", e)
@@ -263,7 +264,7 @@ func TestShortCommands(t *testing.T) {
 	for range n {
 		r.start(Program{Command: "/bin/true"})
 	}
-	eventually(t, "all end", func() bool { return r.count(agent.Ended{}) == n })
+	await.True(t, "all end", func() bool { return r.count(agent.Ended{}) == n })
 	t.Logf("%d short commands: %.0f a second", n, n/time.Since(began).Seconds())
 	for _, e := range r.seen() {
 		if e, is := e.(agent.Ended); is && e.Reason != sup.ExitNormal {
@@ -277,7 +278,7 @@ func TestOfTwoStopsTheNearerEndCounts(t *testing.T) {
 	for _, timeouts := range [][]time.Duration{{time.Hour, 50 * time.Millisecond}, {50 * time.Millisecond, time.Hour}, {50 * time.Millisecond, -1}} {
 		up := filepath.Join(t.TempDir(), "up")
 		s := r.start(Program{Command: "/bin/sh", Args: []string{"-c", `trap '' TERM; echo on > $0; while :; do sleep 0.05; done`, up}})
-		eventually(t, "the script is up", func() bool { _, err := os.Stat(up); return err == nil })
+		await.True(t, "the script is up", func() bool { _, err := os.Stat(up); return err == nil })
 		for _, d := range timeouts {
 			stopIn(r, d)(s)
 		}

@@ -8,8 +8,8 @@ import (
 	"strconv"
 	"syscall"
 	"testing"
-	"time"
 
+	"github.com/supnode/supnode/test/await"
 	"github.com/supnode/supnode/test/jepsen-lite/history"
 	"github.com/supnode/supnode/test/jepsen-lite/register"
 )
@@ -45,34 +45,31 @@ func child(t *testing.T, dir string, incarnation uint64, args ...string) *exec.C
 	return cmd
 }
 
-// await polls the lives in dir until they are as wanted.
-func await(t *testing.T, dir, what string, want func([]history.Life) bool) []history.Life {
+// livesOnce waits until the lives in dir are as wanted, and returns them.
+func livesOnce(t *testing.T, dir, what string, want func([]history.Life) bool) (lives []history.Life) {
 	t.Helper()
 	r := NewReader(dir)
-	for deadline := time.Now().Add(10 * time.Second); ; {
-		lives, err := r.Lives()
-		if err != nil {
+	await.Nil(t, what, func() (err error) {
+		if lives, err = r.Lives(); err != nil {
 			t.Fatal(err)
 		}
-		if want(lives) {
-			return lives
+		if !want(lives) {
+			return fmt.Errorf("the lives are %v", lives)
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("never saw %s; lives: %v", what, lives)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
+		return nil
+	})
+	return lives
 }
 
 func TestAKilledChildLeavesItsLife(t *testing.T) {
 	dir := t.TempDir()
 	before := history.Now()
 	cmd := child(t, dir, 9)
-	await(t, dir, "ten ticks", func(l []history.Life) bool { return len(l) == 1 && len(l[0].Ticks) >= 10 })
+	livesOnce(t, dir, "ten ticks", func(l []history.Life) bool { return len(l) == 1 && len(l[0].Ticks) >= 10 })
 	cmd.Process.Kill()
 	cmd.Wait()
 	after := history.Now()
-	lives := await(t, dir, "the last tick", func([]history.Life) bool { return true })
+	lives := livesOnce(t, dir, "the last tick", func([]history.Life) bool { return true })
 	l := lives[0]
 	if l.Key != key || l.Incarnation != 9 || l.Node != "n1" || l.PID != cmd.Process.Pid || l.Role != history.Main {
 		t.Errorf("the life is of %+v", l)
@@ -85,23 +82,23 @@ func TestAKilledChildLeavesItsLife(t *testing.T) {
 func TestTermEndsAChildUnlessItIsTold(t *testing.T) {
 	dir := t.TempDir()
 	cmd := child(t, dir, 1)
-	await(t, dir, "a tick", func(l []history.Life) bool { return len(l) == 1 && len(l[0].Ticks) > 2 })
+	livesOnce(t, dir, "a tick", func(l []history.Life) bool { return len(l) == 1 && len(l[0].Ticks) > 2 })
 	cmd.Process.Signal(syscall.SIGTERM)
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("after TERM: %v", err)
 	}
 	stubborn := t.TempDir()
 	cmd = child(t, stubborn, 1, "-ignore-term")
-	l := await(t, stubborn, "a tick", func(l []history.Life) bool { return len(l) == 1 && len(l[0].Ticks) > 2 })
+	l := livesOnce(t, stubborn, "a tick", func(l []history.Life) bool { return len(l) == 1 && len(l[0].Ticks) > 2 })
 	cmd.Process.Signal(syscall.SIGTERM)
 	seen := len(l[0].Ticks)
-	await(t, stubborn, "ticks after TERM", func(l []history.Life) bool { return len(l[0].Ticks) > seen+5 })
+	livesOnce(t, stubborn, "ticks after TERM", func(l []history.Life) bool { return len(l[0].Ticks) > seen+5 })
 }
 
 func TestChildrenCrashWhenTold(t *testing.T) {
 	dir, trigger := t.TempDir(), filepath.Join(t.TempDir(), "crash")
 	cmd := child(t, dir, 1, "-crash-file", trigger, "-exit-code", "3")
-	await(t, dir, "a tick", func(l []history.Life) bool { return len(l) == 1 && len(l[0].Ticks) > 2 })
+	livesOnce(t, dir, "a tick", func(l []history.Life) bool { return len(l) == 1 && len(l[0].Ticks) > 2 })
 	if err := os.WriteFile(trigger, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +119,7 @@ func TestChildrenCrashWhenTold(t *testing.T) {
 func TestADetachedGrandchildKeepsItsOwnJournal(t *testing.T) {
 	dir := t.TempDir()
 	cmd := child(t, dir, 1, "-detach")
-	lives := await(t, dir, "both of them", func(l []history.Life) bool {
+	lives := livesOnce(t, dir, "both of them", func(l []history.Life) bool {
 		return len(l) == 2 && len(l[0].Ticks) > 2 && len(l[1].Ticks) > 2
 	})
 	for _, l := range lives {
@@ -136,7 +133,7 @@ func TestADetachedGrandchildKeepsItsOwnJournal(t *testing.T) {
 		cmd.Process.Kill()
 		cmd.Wait()
 		seen := len(l.Ticks)
-		await(t, dir, "the grandchild without its command", func(now []history.Life) bool {
+		livesOnce(t, dir, "the grandchild without its command", func(now []history.Life) bool {
 			for _, n := range now {
 				if n.PID == l.PID {
 					return len(n.Ticks) > seen+5
@@ -157,9 +154,9 @@ func TestChildrenWriteToTheRegister(t *testing.T) {
 	defer s.Close()
 	dir := t.TempDir()
 	child(t, dir, 5, "-register", s.Addr())
-	await(t, dir, "an accepted write", func(l []history.Life) bool { return len(l) == 1 && l[0].Effects > 0 })
+	livesOnce(t, dir, "an accepted write", func(l []history.Life) bool { return len(l) == 1 && l[0].Effects > 0 })
 	child(t, dir, 6, "-register", s.Addr())
-	await(t, dir, "a refusal of the older one", func(l []history.Life) bool { return len(l) == 2 && l[0].Refused > 0 && l[1].Effects > 0 })
+	livesOnce(t, dir, "a refusal of the older one", func(l []history.Life) bool { return len(l) == 2 && l[0].Refused > 0 && l[1].Effects > 0 })
 }
 
 func TestReaderFollowsAndToleratesATornLine(t *testing.T) {

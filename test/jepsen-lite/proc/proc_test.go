@@ -6,17 +6,9 @@ import (
 	"os/exec"
 	"slices"
 	"testing"
-	"time"
-)
 
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("never saw", what)
-		}
-	}
-}
+	"github.com/supnode/supnode/test/await"
+)
 
 func TestProcessesAreFoundByParentAndByFolder(t *testing.T) {
 	dir := t.TempDir()
@@ -28,7 +20,7 @@ func TestProcessesAreFoundByParentAndByFolder(t *testing.T) {
 	defer cmd.Wait()
 	defer cmd.Process.Kill()
 	var below []Process
-	eventually(t, "the shell and its sleep", func() bool {
+	await.True(t, "the shell and its sleep", func() bool {
 		kids, _ := Children(os.Getpid())
 		below, _ = Descendants(cmd.Process.Pid)
 		of, _ := Of(dir)
@@ -42,7 +34,7 @@ func TestProcessesAreFoundByParentAndByFolder(t *testing.T) {
 	p.Kill()
 	cmd.Process.Kill()
 	cmd.Wait()
-	eventually(t, "both of them gone", func() bool { of, _ := Of(dir); return len(of) == 0 })
+	await.True(t, "both of them gone", func() bool { of, _ := Of(dir); return len(of) == 0 })
 	if _, ok := Get(cmd.Process.Pid); ok {
 		t.Error("a process that was waited for is still seen")
 	}
@@ -54,7 +46,7 @@ func TestAZombieIsGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer cmd.Wait()
-	eventually(t, "a zombie", func() bool { p, ok := Get(cmd.Process.Pid); return ok && p.Gone() })
+	await.True(t, "a zombie", func() bool { p, ok := Get(cmd.Process.Pid); return ok && p.Gone() })
 }
 
 func TestListenersAndTheirOwner(t *testing.T) {

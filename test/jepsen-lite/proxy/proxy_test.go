@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/supnode/supnode/test/await"
 )
 
 // echo is a node: it answers each line with its own name and that line.
@@ -288,7 +290,7 @@ func TestARestartedNodesConnectionToItselfIsNoWayAround(t *testing.T) {
 	n, addrs := start(t)
 	pid, end := foreign(t, addrs["b"])
 	defer end()
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	await.True(t, "the connection is seen", func() bool {
 		looks := 0
 		around, err := n.Around(func(node string) int {
 			if node != "b" {
@@ -302,13 +304,8 @@ func TestARestartedNodesConnectionToItselfIsNoWayAround(t *testing.T) {
 		if err != nil || len(around) > 0 {
 			t.Fatalf("a restarted node's connection to itself was taken for a way around: %v %v", around, err)
 		}
-		if looks == 2 { // the first one saw it
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("the connection was never seen")
-		}
-	}
+		return looks == 2 // the first one saw it
+	})
 }
 
 func TestAWayAroundIsSeen(t *testing.T) {
@@ -322,18 +319,13 @@ func TestAWayAroundIsSeen(t *testing.T) {
 	// This test process is the proxy's, so a connection of its own cannot show as foreign; a child's can.
 	pid, end := foreign(t, addrs["b"])
 	defer end()
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	await.True(t, "the way around is seen", func() bool {
 		around, err := n.Around(only("a", pid))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(around) == 1 && strings.Contains(around[0], "to b's own port") {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("a way around was not seen: %v", around)
-		}
-	}
+		return len(around) == 1 && strings.Contains(around[0], "to b's own port")
+	})
 	if around, err := n.Around(only("b", pid)); err != nil || len(around) > 0 {
 		t.Errorf("a node's connection to itself was taken for a way around: %v %v", around, err)
 	}

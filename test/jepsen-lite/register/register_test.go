@@ -3,8 +3,8 @@ package register
 import (
 	"context"
 	"testing"
-	"time"
 
+	"github.com/supnode/supnode/test/await"
 	"github.com/supnode/supnode/test/jepsen-lite/history"
 	"go.uber.org/goleak"
 )
@@ -55,22 +55,12 @@ func TestAHeldWriteArrivesAfterItsWriterIsGone(t *testing.T) {
 	old := &Client{Addr: s.Addr()}
 	ctx := context.Background()
 	go old.Write(ctx, key, "n1", 5) // its connection closes below, with the write on its way
-	for deadline := time.Now().Add(5 * time.Second); s.Waiting() == 0; {
-		if time.Now().After(deadline) {
-			t.Fatal("the write is not held")
-		}
-		time.Sleep(time.Millisecond)
-	}
+	await.True(t, "the write is held", func() bool { return s.Waiting() > 0 })
 	if !write("n2", 6) {
 		t.Fatal("another node's write is held or refused")
 	}
 	s.Release()
-	for deadline := time.Now().Add(5 * time.Second); s.Refusals() == 0; {
-		if time.Now().After(deadline) {
-			t.Fatal("the late write was not refused")
-		}
-		time.Sleep(time.Millisecond)
-	}
+	await.True(t, "the late write is refused", func() bool { return s.Refusals() > 0 })
 	last := s.Writes()[len(s.Writes())-1]
 	if !last.Late || last.Accepted || last.Incarnation != 5 {
 		t.Errorf("the late write is logged as %+v", last)
