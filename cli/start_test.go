@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -11,44 +12,21 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/supnode/supnode/cli"
 	"github.com/supnode/supnode/test/machine"
+	"github.com/supnode/supnode/test/process"
 )
-
-// patience bounds every wait; nothing takes a tenth of it on an idle machine.
-const patience = 60 * time.Second
 
 // server is a real supnode process with one node.
 type server struct {
+	*process.Process
 	t     *testing.T
-	cmd   *exec.Cmd
-	log   *output
-	done  chan struct{}
 	admin string
 	dir   string
-}
-
-// output collects what a process writes.
-type output struct {
-	mu  sync.Mutex // guards buf
-	buf bytes.Buffer
-}
-
-func (o *output) Write(b []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(b)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
 }
 
 // startServer starts a cluster of one.
@@ -60,7 +38,7 @@ func startServer(t *testing.T, more string) *server {
 // newServer writes a config file for n1 and starts it.
 func newServer(t *testing.T, admin, servers, more string) *server {
 	t.Helper()
-	s := &server{t: t, log: &output{}, done: make(chan struct{}), admin: admin, dir: t.TempDir()}
+	s := &server{t: t, admin: admin, dir: t.TempDir()}
 	file := filepath.Join(s.dir, "n1.yaml")
 	text := fmt.Sprintf("node: {name: n1, data_dir: data}\ncluster:\n  servers: %s\nadmin: {listen: %q}\nexec: {enabled: true, allow: [/bin/*, /usr/bin/*]}\n%s", servers, admin, more)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -70,67 +48,10 @@ func newServer(t *testing.T, admin, servers, more string) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.cmd = exec.Command(self, "start", "--config", file)
-	s.cmd.Env = append(os.Environ(), asSupnode+"=1")
-	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
-	if err := s.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		defer close(s.done)
-		_ = s.cmd.Wait() // the state tells
-	}()
-	t.Cleanup(func() {
-		_ = s.cmd.Process.Kill() // of one that has ended: nothing
-		<-s.done
-	})
+	cmd := exec.Command(self, "start", "--config", file)
+	cmd.Env = append(os.Environ(), asSupnode+"=1")
+	s.Process = process.Start(t, cmd)
 	return s
-}
-
-func (s *server) awaitReady() {
-	s.t.Helper()
-	s.await("readiness", func() bool {
-		res, err := http.Get("http://" + s.admin + "/readyz")
-		if err != nil {
-			return false
-		}
-		res.Body.Close()
-		http.DefaultClient.CloseIdleConnections()
-		return res.StatusCode == http.StatusOK
-	})
-}
-
-func (s *server) await(what string, done func() bool) {
-	s.t.Helper()
-	for deadline := time.Now().Add(patience); !done(); time.Sleep(10 * time.Millisecond) {
-		select {
-		case <-s.done:
-			s.t.Fatalf("waiting for %s, the server ended: %s\n%s", what, s.cmd.ProcessState, s.log)
-		default:
-		}
-		if time.Now().After(deadline) {
-			s.t.Fatalf("no %s\n%s", what, s.log)
-		}
-	}
-}
-
-func (s *server) signal(sig os.Signal) {
-	s.t.Helper()
-	if err := s.cmd.Process.Signal(sig); err != nil {
-		s.t.Fatal(err)
-	}
-}
-
-// status is the exit status.
-func (s *server) status() int {
-	s.t.Helper()
-	select {
-	case <-s.done:
-		return s.cmd.ProcessState.ExitCode()
-	case <-time.After(patience):
-		s.t.Fatalf("it does not end\n%s", s.log)
-		return -1
-	}
 }
 
 // run runs a command against the server and returns its output.
@@ -146,7 +67,7 @@ func (s *server) run(want int, args ...string) string {
 	}
 	line := append(append(append([]string{}, args[:dash]...), "--addr", s.admin), args[dash:]...)
 	if got := cli.Run(context.Background(), line, cli.IO{In: strings.NewReader(""), Out: &out, Err: &errs}); got != want {
-		s.t.Fatalf("supnode %s: status %d, want %d\n%s%s\n%s", strings.Join(line, " "), got, want, &out, &errs, s.log)
+		s.t.Fatalf("supnode %s: status %d, want %d\n%s%s\n%s", strings.Join(line, " "), got, want, &out, &errs, s.Said())
 	}
 	return out.String() + errs.String()
 }
@@ -155,13 +76,12 @@ func (s *server) run(want int, args ...string) string {
 func (s *server) pidOf(file string) int {
 	s.t.Helper()
 	var pid int
-	s.await("pid of the command", func() bool {
+	s.Await("the pid of the command", func() error {
 		b, err := os.ReadFile(file)
-		if err != nil {
-			return false
+		if err == nil {
+			_, err = fmt.Sscan(string(b), &pid)
 		}
-		n, err := fmt.Sscan(string(b), &pid)
-		return n == 1 && err == nil
+		return err
 	})
 	return pid
 }
@@ -172,14 +92,14 @@ func TestANodeRunsUntilItIsTold(t *testing.T) {
 	for _, sig := range []os.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
 		t.Run(sig.String(), func(t *testing.T) {
 			s := startServer(t, "log: {format: json}\n")
-			s.awaitReady()
+			s.Ready(s.admin)
 			var first struct {
 				Message  string `json:"@message"`
 				Admin    string `json:"admin"`
 				NodePort string `json:"node_port"`
 				DataDir  string `json:"data_dir"`
 			}
-			line, _, _ := strings.Cut(s.log.String(), "\n")
+			line, _, _ := strings.Cut(s.Said(), "\n")
 			if err := json.Unmarshal([]byte(line), &first); err != nil || first.Message != "starting n1" || first.Admin != "http://"+s.admin ||
 				first.DataDir != filepath.Join(s.dir, "data") || first.NodePort == "" {
 				t.Errorf("the first line is %s (%v)", line, err)
@@ -208,10 +128,7 @@ func TestANodeRunsUntilItIsTold(t *testing.T) {
 			if !alive(pid) {
 				t.Error("the command does not run")
 			}
-			s.signal(sig)
-			if got := s.status(); got != 0 {
-				t.Errorf("status %d\n%s", got, s.log)
-			}
+			s.Leaves(sig)
 			if alive(pid) {
 				t.Error("the command outlived its node")
 			}
@@ -222,7 +139,7 @@ func TestANodeRunsUntilItIsTold(t *testing.T) {
 // A child that does not stop holds a leaving node up; a second signal does not wait for it.
 func TestASecondSignalStopsAtOnce(t *testing.T) {
 	s := startServer(t, "")
-	s.awaitReady()
+	s.Ready(s.admin)
 	pidFile := filepath.Join(s.dir, "pid")
 	manifest := filepath.Join(s.dir, "pool.json")
 	if err := os.WriteFile(manifest, []byte(`{"name": "pool", "children": [{"id": "w1", "behavior": "exec", "shutdown_timeout": "infinity",
@@ -231,16 +148,13 @@ func TestASecondSignalStopsAtOnce(t *testing.T) {
 	}
 	s.run(0, "sup", "start", manifest)
 	pid := s.pidOf(pidFile)
-	s.signal(syscall.SIGTERM)
-	s.await("leave", func() bool { return strings.Contains(s.log.String(), "leaving; a second signal stops at once") })
+	s.Signal(syscall.SIGTERM)
+	s.Says("leaving; a second signal stops at once")
 	if !alive(pid) {
 		t.Error("the command was killed by the first signal")
 	}
 	began := time.Now()
-	s.signal(syscall.SIGTERM)
-	if got := s.status(); got != 0 {
-		t.Errorf("status %d\n%s", got, s.log)
-	}
+	s.Leaves(syscall.SIGTERM)
 	if took := time.Since(began); took > 15*time.Second {
 		t.Errorf("it took %s, as if it had waited for shutdown_timeout", took)
 	}
@@ -256,8 +170,8 @@ func TestATakenAdminAddressIsToldAndNothingIsLeft(t *testing.T) {
 	}
 	defer l.Close()
 	s := newServer(t, l.Addr().String(), fmt.Sprintf("[{name: n1, addr: %q}]", machine.Addr()), "")
-	if got := s.status(); got != 1 || !strings.Contains(s.log.String(), "admin.listen "+l.Addr().String()+" is in use by another process: stop it, or choose another port") {
-		t.Errorf("status %d\n%s", got, s.log)
+	if got := s.Ends(); got != 1 || !strings.Contains(s.Said(), "admin.listen "+l.Addr().String()+" is in use by another process: stop it, or choose another port") {
+		t.Errorf("status %d\n%s", got, s.Said())
 	}
 	if _, err := os.Stat(filepath.Join(s.dir, "data")); !os.IsNotExist(err) {
 		t.Errorf("a data directory was made: %v", err)
@@ -267,17 +181,20 @@ func TestATakenAdminAddressIsToldAndNothingIsLeft(t *testing.T) {
 // Nodes that are told to stop while they still look for another server do so.
 func TestASignalEndsAStartThatWaits(t *testing.T) {
 	s := newServer(t, machine.Addr(), fmt.Sprintf("[{name: n1, addr: %q}, {name: n2, addr: %q}, {name: n3, addr: %q}]", machine.Addr(), machine.Addr(), machine.Addr()), "")
-	s.await("answer", func() bool {
+	s.Await("the words that it is not ready", func() error {
 		res, err := http.Get("http://" + s.admin + "/readyz")
 		if err != nil {
-			return false
+			return err
 		}
 		res.Body.Close()
 		http.DefaultClient.CloseIdleConnections()
-		return res.StatusCode == http.StatusServiceUnavailable
+		if res.StatusCode != http.StatusServiceUnavailable {
+			return errors.New(res.Status)
+		}
+		return nil
 	})
-	s.signal(syscall.SIGTERM)
-	if got := s.status(); got != 1 || !strings.Contains(s.log.String(), "terminated while starting") {
-		t.Errorf("status %d\n%s", got, s.log)
+	s.Signal(syscall.SIGTERM)
+	if got := s.Ends(); got != 1 || !strings.Contains(s.Said(), "terminated while starting") {
+		t.Errorf("status %d\n%s", got, s.Said())
 	}
 }

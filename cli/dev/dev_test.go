@@ -14,12 +14,12 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/supnode/supnode/cli"
 	"github.com/supnode/supnode/cli/config"
 	"github.com/supnode/supnode/cli/dev"
 	"github.com/supnode/supnode/node/agent/guardian"
+	"github.com/supnode/supnode/test/await"
 	"github.com/supnode/supnode/test/machine"
 	"go.uber.org/goleak"
 )
@@ -35,9 +35,6 @@ func TestMain(m *testing.M) {
 	machine.Alone()
 	goleak.VerifyTestMain(m)
 }
-
-// patience bounds every wait; nothing takes a tenth of it on an idle machine.
-const patience = 90 * time.Second
 
 // session is a running dev cluster.
 type session struct {
@@ -88,13 +85,13 @@ func (s *session) end() error {
 }
 
 // await waits until the output has a match and returns it.
-func (s *session) await(pattern string) []string {
+func (s *session) await(pattern string) (match []string) {
 	s.t.Helper()
 	re := regexp.MustCompile(pattern)
-	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+	await.Nil(s.t, pattern, func() error {
 		text := s.text()
-		if m := re.FindStringSubmatch(text); m != nil {
-			return m
+		if match = re.FindStringSubmatch(text); match != nil {
+			return nil
 		}
 		select {
 		case err := <-s.done:
@@ -102,10 +99,9 @@ func (s *session) await(pattern string) []string {
 			s.t.Fatalf("it ended (%v) without %q:\n%s", err, pattern, text)
 		default:
 		}
-		if time.Now().After(deadline) {
-			s.t.Fatalf("no %q in:\n%s", pattern, text)
-		}
-	}
+		return fmt.Errorf("so far:\n%s", text)
+	})
+	return match
 }
 
 // pid is a process of the table that the welcome shows.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/supnode/supnode/test/await"
@@ -16,7 +17,7 @@ func lived(t *testing.T) lone {
 	l := newLone(t, "")
 	put(t, l.file, strings.Replace(mustRead(t, l.file), "cluster: {", "cluster: {heartbeat_interval: 100ms, lease_ttl: 1s, ", 1)) // quick elections
 	p := start(t, l.file)
-	p.ready(l.admin)
+	p.Ready(l.admin)
 	url := "http://" + l.admin + "/v1/supervisors"
 	for i := range 20 {
 		if a := ask(t, "POST", url, fmt.Sprintf(`{"name": "s%d", "children": [{"id": "w", "behavior": "exec", "args": [{"command": "/bin/sleep", "args": ["1000"], "env": {"A": %q}}]}]}`,
@@ -24,7 +25,7 @@ func lived(t *testing.T) lone {
 			t.Fatal(a.body)
 		}
 	}
-	p.leaves()
+	p.Leaves(syscall.SIGTERM)
 	return l
 }
 
@@ -113,19 +114,11 @@ func restore(t *testing.T, from, to string) {
 // tried starts the server: it ended by itself, and said why, or it knows all that it knew.
 func (l lone) tried(t *testing.T) (said string, ended bool) {
 	t.Helper()
-	log := l.file + ".log"
-	os.Remove(log)
 	p := start(t, l.file)
-	defer func() {
-		p.cmd.Process.Kill()
-		<-p.done
-	}()
+	defer p.Kill()
 	await.Nil(t, "the server to run or to end", func() error {
-		select {
-		case <-p.done:
-			ended = true
+		if ended = p.Ended(); ended {
 			return nil
-		default:
 		}
 		a, err := try(t.Context(), "GET", "http://"+l.admin+"/v1/supervisors?timeout=1s", "")
 		if err != nil {
@@ -135,11 +128,11 @@ func (l lone) tried(t *testing.T) (said string, ended bool) {
 			return fmt.Errorf("%s", a.body)
 		}
 		if n := count(t, a); n != 20 {
-			t.Errorf("it knows %d of 20 supervisors:\n%s", n, p.said())
+			t.Errorf("it knows %d of 20 supervisors:\n%s", n, p.Said())
 		}
 		return nil
 	})
-	return p.said(), ended
+	return p.Said(), ended
 }
 
 // A damaged newest snapshot stops the server, although an older one may be there: Raft would go back to that and miss what the

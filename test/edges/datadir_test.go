@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/supnode/supnode/test/machine"
@@ -56,22 +57,22 @@ func TestADataDirOfAnotherCluster(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "a1")
 	file, admin := agentOf(t, w, "a1", data)
 	p := start(t, file)
-	p.ready(admin)
-	p.leaves()
+	p.Ready(admin)
+	p.Leaves(syscall.SIGTERM)
 
 	other := newLone(t, "")
 	o := start(t, other.file)
-	o.ready(other.admin)
+	o.Ready(other.admin)
 	put(t, file, fmt.Sprintf("node: {name: a1, data_dir: %s}\ncluster: {servers: [{name: n1, addr: %q}]}\nrpc: {listen: %q}\nadmin: {listen: %q}\n",
 		data, other.rpc, machine.Addr(), admin))
 	refused(t, file, 1, "the data directory "+data+" belongs to cluster ", "and the servers it reaches are cluster ",
 		"correct cluster.servers", "a node.data_dir of its own")
-	o.leaves()
+	o.Leaves(syscall.SIGTERM)
 
 	file, admin = agentOf(t, w, "a1", data) // at home it is welcome
 	p = start(t, file)
-	p.ready(admin)
-	p.leaves()
+	p.Ready(admin)
+	p.Leaves(syscall.SIGTERM)
 	unharmed()
 }
 
@@ -80,8 +81,8 @@ func TestADataDirThatIsNotThisNodes(t *testing.T) {
 	t.Parallel()
 	l := newLone(t, "")
 	p := start(t, l.file)
-	p.ready(l.admin)
-	p.leaves()
+	p.Ready(l.admin)
+	p.Leaves(syscall.SIGTERM)
 	file := filepath.Join(l.dir, "n2.yaml")
 	put(t, file, fmt.Sprintf("node: {name: n2, data_dir: %s}\ncluster: {servers: [{name: n2, addr: %q}]}\nadmin: {listen: %q}\n", l.data, l.rpc, l.admin))
 	refused(t, file, 1, "the data directory "+l.data+" is node n1's, not n2's", "a node.data_dir of its own")
@@ -99,8 +100,8 @@ func TestADataDirThatIsNotThisNodes(t *testing.T) {
 		t.Fatal(err)
 	}
 	p = start(t, l.file)
-	p.ready(l.admin)
-	p.leaves()
+	p.Ready(l.admin)
+	p.Leaves(syscall.SIGTERM)
 }
 
 // A copied data_dir is refused until it is adopted: two nodes with one identity would each hold the other's votes.
@@ -108,7 +109,7 @@ func TestACopiedDataDir(t *testing.T) {
 	t.Parallel()
 	l := newLone(t, "")
 	p := start(t, l.file)
-	p.ready(l.admin)
+	p.Ready(l.admin)
 	copied := filepath.Join(l.dir, "copy")
 	copyDir(t, l.data, copied)
 	elsewhere := lone{dir: l.dir, file: filepath.Join(l.dir, "copy.yaml"), data: copied, rpc: machine.Addr(), admin: machine.Addr()}
@@ -124,7 +125,7 @@ func TestACopiedDataDir(t *testing.T) {
 	elsewhere.data = bare
 	elsewhere.write(t, elsewhere.file, "")
 	refused(t, elsewhere.file, 1, bare+" of node n1 is a copy")
-	p.leaves()
+	p.Leaves(syscall.SIGTERM)
 
 	status, out, said := supnode(t, "node", "adopt", copied)
 	if status != 0 {
@@ -134,8 +135,8 @@ func TestACopiedDataDir(t *testing.T) {
 	l.data = copied
 	l.write(t, l.file, "")
 	p = start(t, l.file)
-	p.ready(l.admin)
-	p.leaves()
+	p.Ready(l.admin)
+	p.Leaves(syscall.SIGTERM)
 }
 
 // Parts of a data_dir that are lost: the node says which, why that matters and what is left to do, and does not begin anew.
@@ -152,8 +153,8 @@ func TestADataDirWithSomethingMissing(t *testing.T) {
 			t.Parallel()
 			l := newLone(t, "")
 			p := start(t, l.file)
-			p.ready(l.admin)
-			p.leaves()
+			p.Ready(l.admin)
+			p.Leaves(syscall.SIGTERM)
 			file := filepath.Join(l.data, c.lose)
 			if err := os.Rename(file, file+".away"); err != nil {
 				t.Fatal(err)
@@ -166,8 +167,8 @@ func TestADataDirWithSomethingMissing(t *testing.T) {
 				t.Fatal(err)
 			}
 			p = start(t, l.file)
-			p.ready(l.admin)
-			p.leaves()
+			p.Ready(l.admin)
+			p.Leaves(syscall.SIGTERM)
 		})
 	}
 }

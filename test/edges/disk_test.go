@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -190,5 +191,5 @@ func TestADiskThatIsNearlyFull(t *testing.T) {
 	if a.status != 503 || r.Ready || !found {
 		t.Errorf("%d %s", a.status, a.body)
 	}
-	p.leaves()
+	p.Leaves(syscall.SIGTERM)
 }

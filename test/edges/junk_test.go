@@ -16,12 +16,13 @@ import (
 	"time"
 
 	"github.com/supnode/supnode/rpc"
+	"github.com/supnode/supnode/test/await"
 )
 
 // closes waits for the other end to close a connection, and returns what it said before.
 func closes(t *testing.T, what string, c net.Conn) []byte {
 	t.Helper()
-	if err := c.SetReadDeadline(time.Now().Add(patience)); err != nil {
+	if err := c.SetReadDeadline(time.Now().Add(await.Patience)); err != nil {
 		t.Fatal(err)
 	}
 	said, err := io.ReadAll(io.LimitReader(c, 1<<20))
@@ -149,9 +150,9 @@ func TestAReplayedConnection(t *testing.T) {
 	}
 	put(t, file, text)
 	p := start(t, file)
-	p.ready(admin)
+	p.Ready(admin)
 	time.Sleep(time.Second) // a few renewals are to be on the tape
-	p.leaves()
+	p.Leaves(syscall.SIGTERM)
 	unharmed := w.undisturbed(t)
 	before := w.members(t)
 	mu.Lock()

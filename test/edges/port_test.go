@@ -4,6 +4,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -28,8 +29,8 @@ func TestAPortThatIsTaken(t *testing.T) {
 			}
 			other.Close()
 			p := start(t, l.file) // with the port free it starts: nothing was left half done
-			p.ready(l.admin)
-			p.leaves()
+			p.Ready(l.admin)
+			p.Leaves(syscall.SIGTERM)
 		})
 	}
 }

@@ -16,10 +16,8 @@ import (
 	"github.com/supnode/supnode/test/await"
 	"github.com/supnode/supnode/test/jepsen-lite/cluster"
 	"github.com/supnode/supnode/test/machine"
+	"github.com/supnode/supnode/test/process"
 )
-
-// patience bounds every wait; nothing takes a tenth of it on an idle machine.
-const patience = 60 * time.Second
 
 // program is the supnode that all tests run.
 var program string
@@ -47,7 +45,7 @@ func run(m *testing.M) (code int) {
 // supnode runs the program to its end.
 func supnode(t *testing.T, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), await.Patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, args...)
 	var out, complaints bytes.Buffer
@@ -89,71 +87,10 @@ func wantWords(t *testing.T, said string, words ...string) {
 	}
 }
 
-// process is a supnode that goes on.
-type process struct {
-	t    *testing.T
-	cmd  *exec.Cmd
-	log  string // file
-	done chan struct{}
-}
-
 // start starts a node; it is killed at the test's end.
-func start(t *testing.T, file string) *process {
+func start(t *testing.T, file string) *process.Process {
 	t.Helper()
-	p := &process{t: t, log: file + ".log", done: make(chan struct{})}
-	out, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer out.Close()
-	p.cmd = exec.Command(program, "start", "--config", file)
-	p.cmd.Stdout, p.cmd.Stderr = out, out
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		defer close(p.done)
-		_ = p.cmd.Wait() // its state tells
-	}()
-	t.Cleanup(func() {
-		_ = p.cmd.Process.Kill() // of one that has ended: nothing
-		<-p.done
-	})
-	return p
-}
-
-// said is what the process has written so far.
-func (p *process) said() string {
-	b, err := os.ReadFile(p.log)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return string(b)
-}
-
-// ends waits for the process to end by itself and returns its exit status.
-func (p *process) ends() int {
-	p.t.Helper()
-	select {
-	case <-p.done:
-	case <-time.After(patience):
-		_ = p.cmd.Process.Signal(syscall.SIGQUIT)
-		<-p.done
-		p.t.Fatalf("it did not end:\n%s", p.said())
-	}
-	return p.cmd.ProcessState.ExitCode()
-}
-
-// leaves asks the process to leave, and waits until it has.
-func (p *process) leaves() {
-	p.t.Helper()
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		p.t.Fatal(err)
-	}
-	if status := p.ends(); status != 0 {
-		p.t.Errorf("it left with status %d:\n%s", status, p.said())
-	}
+	return process.Start(t, exec.Command(program, "start", "--config", file))
 }
 
 // lone is a cluster of one server, in a folder of its own.
@@ -189,24 +126,7 @@ func put(t *testing.T, file, text string) {
 
 // within is a context that ends when a test has waited long enough.
 func within(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), patience) // also for what a test does when it is over
+	ctx, cancel := context.WithTimeout(context.Background(), await.Patience) // also for what a test does when it is over
 	t.Cleanup(cancel)
 	return ctx
-}
-
-// ready waits until the node at this admin address says that it is ready.
-func (p *process) ready(admin string) {
-	p.t.Helper()
-	await.Nil(p.t, "the node to be ready", func() error {
-		select {
-		case <-p.done:
-			p.t.Fatalf("it ended:\n%s", p.said())
-		default:
-		}
-		a, err := try(p.t.Context(), "GET", "http://"+admin+"/readyz", "")
-		if err == nil && a.status != 200 {
-			err = errors.New(a.body)
-		}
-		return err
-	})
 }

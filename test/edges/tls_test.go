@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -115,8 +116,8 @@ func TestAPeerWithTheWrongCertificate(t *testing.T) {
 			}
 			p := start(t, file)
 			if c.itself == nil {
-				p.ready(admin)
-				p.leaves()
+				p.Ready(admin)
+				p.Leaves(syscall.SIGTERM)
 				return
 			}
 			await.Nil(t, "the node to say why it is kept out", func() error {
@@ -126,18 +127,18 @@ func TestAPeerWithTheWrongCertificate(t *testing.T) {
 				}
 				for _, word := range c.itself {
 					if !strings.Contains(a.body, word) || a.status != 503 {
-						return fmt.Errorf("no %q in %s\n%s", word, a.body, p.said())
+						return fmt.Errorf("no %q in %s\n%s", word, a.body, p.Said())
 					}
 				}
 				return nil
 			})
-			wantWords(t, p.said(), append(c.itself, "no leader is known")...)
+			wantWords(t, p.Said(), append(c.itself, "no leader is known")...)
 			logs := ""
 			for _, n := range w.Names() {
 				logs += mustRead(t, w.Node(n).LogFile)
 			}
 			wantWords(t, logs, c.others...)
-			p.leaves()
+			p.Leaves(syscall.SIGTERM)
 		})
 	}
 }
@@ -197,8 +198,8 @@ func TestTLSFilesThatCannotBeUsed(t *testing.T) {
 		put(t, l.file, strings.Replace(text, "admin: {", fmt.Sprintf("admin: {tls: {cert: %s, key: %s}, ", good.file("n1.pem"), good.file("n1-key.pem")), 1))
 		p := start(t, l.file)
 		await.Nil(t, "HTTPS", func() error {
-			if !strings.Contains(p.said(), "n1 runs") {
-				return errors.New(p.said())
+			if !strings.Contains(p.Said(), "n1 runs") {
+				return errors.New(p.Said())
 			}
 			c, err := tls.Dial("tcp", l.admin, &tls.Config{InsecureSkipVerify: true})
 			if err == nil {
@@ -209,6 +210,6 @@ func TestTLSFilesThatCannotBeUsed(t *testing.T) {
 		if a, err := try(within(t), "GET", "http://"+l.admin+"/v1/status", ""); err == nil && a.status != 400 {
 			t.Errorf("plain HTTP is answered: %d %s", a.status, a.body)
 		}
-		p.leaves()
+		p.Leaves(syscall.SIGTERM)
 	})
 }

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/supnode/supnode/test/await"
 	"github.com/supnode/supnode/test/jepsen-lite/cluster"
 	"github.com/supnode/supnode/test/jepsen-lite/history"
 )
@@ -45,7 +47,7 @@ func newTown(dir string, change func(name, text string) string) (*town, error) {
 			return nil, errors.Join(err, c.Close())
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), await.Patience)
 	defer cancel()
 	w := &town{Cluster: c, client: c.Client()}
 	if err := c.Start(ctx); err != nil {
@@ -196,7 +198,7 @@ func closeTown() error {
 	if shared == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), await.Patience)
 	defer cancel()
 	errs := []error{shared.Stop(ctx)}
 	trouble, err := shared.Trouble()

@@ -13,6 +13,7 @@ import (
 
 	"github.com/supnode/supnode/test/jepsen-lite/cluster"
 	"github.com/supnode/supnode/test/jepsen-lite/proc"
+	"github.com/supnode/supnode/test/machine"
 )
 
 // The first command of the README, ended with Ctrl-C, leaves no process, no port and no file.
@@ -21,7 +22,7 @@ func TestDevLeavesNothing(t *testing.T) {
 	defer cancel()
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	must(t, err)
-	const base = 14_000 // below the ports that the kernel hands out, and below those of the other tests
+	base := machine.Base(3)
 	cmd := exec.CommandContext(ctx, programs.Binary, "dev", "--base-port", fmt.Sprint(base))
 	cmd.Env = append(os.Environ(), "TMPDIR="+dir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -66,8 +67,8 @@ func TestDevLeavesNothing(t *testing.T) {
 			left = append(left, "process "+p.String())
 		}
 		var ports []int
-		for i := range 4 {
-			ports = append(ports, base+i, base+1000+i)
+		for i := range 3 {
+			ports = append(ports, base+1+i, base+1001+i)
 		}
 		open, err := proc.Listening(ports...)
 		must(t, err)

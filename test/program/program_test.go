@@ -1,28 +1,22 @@
 package program
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	sup "github.com/supnode/supnode/supervisor"
 	"github.com/supnode/supnode/test/await"
 	"github.com/supnode/supnode/test/machine"
+	"github.com/supnode/supnode/test/process"
 )
 
 func TestMain(m *testing.M) { os.Exit(machine.Run(m)) }
-
-// patience bounds every wait; nothing takes a tenth of it on an idle machine.
-const patience = 60 * time.Second
 
 // greeter is the built program.
 func greeter(t *testing.T) string {
@@ -34,57 +28,18 @@ func greeter(t *testing.T) string {
 	return path
 }
 
-// program is a running command; it is stopped at the end of the test.
-type program struct {
-	t    *testing.T
-	path string
-	cmd  *exec.Cmd
-	done chan error
-
-	mu  sync.Mutex // guards out
-	out bytes.Buffer
-}
-
-func (p *program) Write(b []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.out.Write(b)
-}
-
-func (p *program) said() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.out.String()
-}
-
-func run(t *testing.T, path string, env []string, args ...string) *program {
+// run starts the program; at the end of the test it is interrupted, so that it stops what it started.
+func run(t *testing.T, path string, env []string, args ...string) *process.Process {
 	t.Helper()
-	p := &program{t: t, path: path, cmd: exec.Command(path, args...), done: make(chan error, 1)}
-	p.cmd.Env = append(os.Environ(), env...)
-	p.cmd.Stdout, p.cmd.Stderr = p, p
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() { p.done <- p.cmd.Wait() }()
+	cmd := exec.Command(path, args...)
+	cmd.Env = append(os.Environ(), env...)
+	p := process.Start(t, cmd)
 	t.Cleanup(func() {
-		if p.done != nil {
-			p.interrupt()
+		if !p.Ended() {
+			p.Leaves(os.Interrupt)
 		}
 	})
 	return p
-}
-
-// interrupt is Ctrl-C; it returns what the program has said, and how it ended.
-func (p *program) interrupt() (said string, err error) {
-	p.cmd.Process.Signal(os.Interrupt)
-	defer func() { p.done = nil }()
-	select {
-	case err := <-p.done:
-		return p.said(), err
-	case <-time.After(patience):
-		p.cmd.Process.Kill()
-		return p.said(), fmt.Errorf("it had to be killed: %w", <-p.done)
-	}
 }
 
 // ask runs a command of the program against a cluster and decodes its answer.
@@ -163,8 +118,8 @@ func TestAProgramOfBehaviorsIsAFullSupnode(t *testing.T) {
 		t.Fatal(err)
 	}
 	first := starts(t, notes)
-	if len(first) != 1 || first[0].PID == p.cmd.Process.Pid {
-		t.Fatalf("it started %+v; dev itself is %d", first, p.cmd.Process.Pid)
+	if len(first) != 1 || first[0].PID == p.PID() {
+		t.Fatalf("it started %+v; dev itself is %d", first, p.PID())
 	}
 	if err := syscall.Kill(first[0].PID, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
@@ -187,9 +142,7 @@ func TestAProgramOfBehaviorsIsAFullSupnode(t *testing.T) {
 		}
 		return nil
 	})
-	if out, err := p.interrupt(); err != nil {
-		t.Errorf("dev ended with %v and said\n%s", err, out)
-	}
+	p.Leaves(os.Interrupt)
 	out, err := exec.Command(path, "sup", "--help").CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "\n  greeter sup [") {
 		t.Errorf("its help calls it otherwise: %v\n%s", err, out)
@@ -208,15 +161,8 @@ func TestAProgramsOwnPartRunsBesideItsNode(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := run(t, path, []string{"GREETER_BESIDE=" + notes}, "start", "--config", config)
-	await.Nil(t, "its actor answers", func() error {
-		if !strings.Contains(p.said(), "hello, n1\n") {
-			return errors.New("not yet")
-		}
-		return nil
-	})
-	if said, err := p.interrupt(); err != nil {
-		t.Errorf("it ended with %v and said\n%s", err, said)
-	}
+	p.Says("hello, n1\n") // its actor answers
+	p.Leaves(os.Interrupt)
 	// What it did while it left stands in the log.
 	again := run(t, path, nil, "start", "--config", config)
 	var own sup.Info
@@ -224,7 +170,5 @@ func TestAProgramsOwnPartRunsBesideItsNode(t *testing.T) {
 	if own.Status != sup.StatusStopped || own.Reason != "its program leaves" {
 		t.Errorf("nobody stopped its supervisor: %+v", own)
 	}
-	if said, err := again.interrupt(); err != nil {
-		t.Errorf("it ended with %v and said\n%s", err, said)
-	}
+	again.Leaves(os.Interrupt)
 }
