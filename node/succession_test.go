@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/supnode/supnode/node"
+	"github.com/supnode/supnode/test/await"
 )
 
 // patient are settings whose Raft time-outs are 4 s at least: what happens earlier did not wait for them.
@@ -19,7 +20,7 @@ func TestALeaderThatIsGoneIsSucceededAtOnce(t *testing.T) {
 	c.ready()
 	for range 2 {
 		first := c.leader()
-		eventually(t, "all know who leads", func() bool {
+		await.True(t, "all know who leads", func() bool {
 			for _, n := range c.nodes {
 				if n.Status().Leader != first {
 					return false
