@@ -62,7 +62,7 @@ func fieldError(d *huma.ErrorDetail) sup.FieldError {
 		name := e.Location[strings.LastIndexByte(e.Location, '.')+1:]
 		e.Message = fmt.Sprintf("unknown field %q", name)
 	case validation.MsgExpectedMatchExactlyOneSchema: // only selectors have alternatives
-		e.Message = `a selector is "local_first", "round_robin", "least_loaded", "random", {"node": NAME}, {"node": NAME, "fallback": "least_loaded"} or {"custom": NAME}`
+		e.Message = sup.SelectorForms
 	}
 	return e
 }

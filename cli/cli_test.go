@@ -170,7 +170,7 @@ func TestConfigCheckStartsNothing(t *testing.T) {
 	const good = "node: {name: n1, data_dir: ./data}\ncluster:\n  servers: [{name: n1, addr: 127.0.0.1:7101}]\n"
 	write(good)
 	status, out, errs := run(t, "config check "+file, "")
-	want := file + " is right: node n1, server 1 of 1 servers; data in " + dir + "/data, node port 127.0.0.1:7101, admin http://127.0.0.1:8101\n"
+	want := file + " is right: node n1, server 1 of 1; data in " + dir + "/data, node port 127.0.0.1:7101, admin http://127.0.0.1:8101\n"
 	if status != 0 || out != want || errs != "" {
 		t.Errorf("%d\n%s\n%s%s", status, want, out, errs)
 	}
@@ -201,7 +201,7 @@ func TestFollowingGoesOnUntilInterrupted(t *testing.T) {
 		if r.URL.Path != "/v1/events" || r.Header.Get("Accept") != "text/event-stream" {
 			t.Errorf("asked for %s as %s", r.URL.Path, r.Header.Get("Accept"))
 		}
-		resumed = append(resumed, r.Header.Get("Last-Event-ID"))
+		resumed = append(resumed, r.URL.Query().Get("since"))
 		switch len(resumed) {
 		case 1:
 			io.WriteString(w, ": heartbeat\n\nid: 8\ndata: {\"id\":8,\"time\":\"2026-01-02T03:04:05Z\",\"type\":\"node_joined\",\"node\":\"n1\"}\n\n")
@@ -219,7 +219,7 @@ func TestFollowingGoesOnUntilInterrupted(t *testing.T) {
 	var errs bytes.Buffer
 	status := Run(ctx, []string{"events", "--follow", "--since", "7", "--addr", s.URL}, IO{In: strings.NewReader(""), Out: out, Err: &errs})
 	want := "03:04:05.000  node_joined            n1\n03:04:06.000  node_left              n1\n"
-	if status != 0 || out.String() != want || strings.ReplaceAll(errs.String(), s.URL, "NODE") != "supnode: NODE ended the stream; trying again\n" {
+	if status != 0 || out.String() != want || strings.ReplaceAll(errs.String(), s.URL, "NODE") != "supnode: NODE broke off: its stream has ended; trying again\n" {
 		t.Errorf("%d\n%s%s", status, out, &errs)
 	}
 	if diff := cmp.Diff([]string{"7", "8", "8"}, resumed); diff != "" {

@@ -39,12 +39,12 @@ func loadConfig(name string) (*config.Config, error) {
 // describe says in a line what a config starts.
 func describe(cfg *config.Config) string {
 	n := cfg.Node
-	role := "an agent of"
+	role := fmt.Sprintf("an agent of %d servers", len(n.Servers))
 	for i, s := range n.Servers {
 		if s.Name == n.Name {
-			role = fmt.Sprintf("server %d of", i+1)
+			role = fmt.Sprintf("server %d of %d", i+1, len(n.Servers))
 		}
 	}
-	return fmt.Sprintf("node %s, %s %d servers; data in %s, node port %s, admin %s", n.Name, role, len(n.Servers), n.DataDir,
+	return fmt.Sprintf("node %s, %s; data in %s, node port %s, admin %s", n.Name, role, n.DataDir,
 		n.RPC.Listen, cfg.Admin.URL())
 }

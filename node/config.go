@@ -24,8 +24,13 @@ const (
 	DefaultEventHistory      = 64 << 20
 )
 
-// MaxLeaseTTL bounds lease_ttl: after a restore nothing is placed for the wait of the largest lease that may be out.
-const MaxLeaseTTL = time.Minute
+// The bounds of heartbeat_interval and lease_ttl: a renewal wants a commit, an election some of Raft's time-outs, and after a
+// restore nothing is placed for the wait of the largest lease that may be out.
+const (
+	MinHeartbeat = 10 * time.Millisecond
+	MinLeaseTTL  = 500 * time.Millisecond
+	MaxLeaseTTL  = time.Minute
+)
 
 // exitGrace is how long the last words of a process that ends at once may take.
 const exitGrace = 50 * time.Millisecond

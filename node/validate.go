@@ -98,17 +98,17 @@ func (v *validation) reach() {
 func (v *validation) lease() {
 	l := v.settings().Lease()
 	switch {
-	case v.HeartbeatInterval <= 0:
-		v.wrong("cluster.heartbeat_interval", "must be above 0")
-	case l.RaftTimeout() < int64(5*time.Millisecond):
-		v.wrong("cluster.lease_ttl", "%s is too short: use at least 500ms", v.LeaseTTL)
+	case v.HeartbeatInterval < MinHeartbeat:
+		v.wrong("cluster.heartbeat_interval", "%s is too short: use at least %s", v.HeartbeatInterval, MinHeartbeat)
+	case v.LeaseTTL < MinLeaseTTL:
+		v.wrong("cluster.lease_ttl", "%s is too short: use at least %s", v.LeaseTTL, MinLeaseTTL)
 	case v.LeaseTTL > MaxLeaseTTL:
 		v.wrong("cluster.lease_ttl", "%s is too long: use at most %s", v.LeaseTTL, MaxLeaseTTL)
 	case 3*l.H > l.TTL:
 		v.wrong("cluster.heartbeat_interval", "%s is more than a third of lease_ttl %s (L5): lower it, or raise lease_ttl", v.HeartbeatInterval, v.LeaseTTL)
 	case l.TTL <= l.Survives():
-		v.wrong("cluster.lease_ttl", "%s does not outlast an election (L5): with heartbeat_interval %s it must exceed %s",
-			v.LeaseTTL, v.HeartbeatInterval, time.Duration(l.Survives()))
+		v.wrong("cluster.lease_ttl", "%s does not outlast an election (L5): with heartbeat_interval %s use at least %s",
+			v.LeaseTTL, v.HeartbeatInterval, time.Duration(l.Survives()).Truncate(time.Millisecond)+time.Millisecond)
 	}
 }
 

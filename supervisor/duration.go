@@ -43,7 +43,7 @@ func (d *Duration) UnmarshalText(b []byte) error {
 		return fmt.Errorf(`%q is not a duration; write one like "250ms", "5s" or "infinity"`, b)
 	}
 	if v < 0 {
-		return fmt.Errorf(`duration %q is negative`, b)
+		return fmt.Errorf(`%q is negative; write a duration like "250ms", "5s" or "infinity"`, b)
 	}
 	*d = Duration(v)
 	return nil

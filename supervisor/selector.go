@@ -54,9 +54,12 @@ func (s Selector) MarshalJSON() ([]byte, error) {
 	return json.Marshal(string(s.Kind))
 }
 
+// SelectorForms says to people how a selector is written.
+const SelectorForms = `a selector is "local_first", "round_robin", "least_loaded", "random", {"node": NAME}, ` +
+	`{"node": NAME, "fallback": "least_loaded"} or {"custom": NAME}`
+
 // UnmarshalJSON implements json.Unmarshaler; it refuses unknown fields and kinds.
 func (s *Selector) UnmarshalJSON(b []byte) error {
-	const want = `a selector is "local_first", "round_robin", "least_loaded", "random", {"node":"NAME"} or {"custom":"NAME"}`
 	if len(b) > 0 && b[0] == '"' {
 		var k SelectorKind
 		if err := json.Unmarshal(b, &k); err != nil {
@@ -67,13 +70,13 @@ func (s *Selector) UnmarshalJSON(b []byte) error {
 			*s = Selector{Kind: k}
 			return nil
 		}
-		return fmt.Errorf("unknown selector %q: %s", k, want)
+		return fmt.Errorf("unknown selector %q: %s", k, SelectorForms)
 	}
 	var o selectorObject
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&o); err != nil {
-		return fmt.Errorf("%w: %s", err, want)
+		return fmt.Errorf("%s is no selector: %s", b, SelectorForms)
 	}
 	switch {
 	case o.Node != "" && o.Custom == "":
@@ -81,7 +84,7 @@ func (s *Selector) UnmarshalJSON(b []byte) error {
 	case o.Custom != "" && o.Node == "" && o.Fallback == "":
 		*s = Selector{Kind: SelectCustom, Custom: o.Custom}
 	default:
-		return fmt.Errorf("selector %s: %s", b, want)
+		return fmt.Errorf("%s is no selector: %s", b, SelectorForms)
 	}
 	return nil
 }

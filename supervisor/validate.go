@@ -219,6 +219,6 @@ func (v *validator) selector(at string, s *Selector) {
 			v.add(at+".custom", "%q is not the name of a selector: it has 1 to %d bytes, and no space or control character", s.Custom, MaxSelectorName)
 		}
 	default:
-		v.add(at, "%q is not a selector; use local_first, round_robin, least_loaded, random or {\"node\": NAME}", s.Kind)
+		v.add(at, "%q is no selector: %s", s.Kind, SelectorForms)
 	}
 }

@@ -61,5 +61,5 @@ func readEvents(from io.Reader, since *uint64, take func(Event) error) error {
 	if err := in.Err(); err != nil {
 		return err
 	}
-	return errors.New("the stream has ended")
+	return errors.New("its stream has ended")
 }

@@ -27,6 +27,9 @@ func (l *loader) node() {
 	if in.DataDir == "" {
 		l.missingf("node.data_dir", "node.data_dir is missing: name a directory of this node's own, like ./data/%s", orElse(in.Name, "n1"))
 	}
+	if n := sup.NodeName(in.Name); in.Name != "" && !n.Valid() {
+		l.badName("node.name", n)
+	}
 	n.Name, n.DataDir, n.Tags = sup.NodeName(in.Name), l.abs(in.DataDir), in.Tags
 	n.ShutdownTimeout = time.Duration(in.ShutdownTimeout)
 	for _, k := range slices.Sorted(maps.Keys(in.Tags)) {
@@ -34,6 +37,10 @@ func (l *loader) node() {
 			l.errorf("node.tags."+k, "tag %q is too long or empty: a tag has 1 to 128 bytes, its value at most 256", k)
 		}
 	}
+}
+
+func (l *loader) badName(field string, n sup.NodeName) {
+	l.errorf(field, "%s: %q is not a node name: use 1 to %d of a-z, 0-9 and -", field, n, sup.MaxNodeName)
 }
 
 func (l *loader) cluster() {
@@ -46,6 +53,9 @@ func (l *loader) cluster() {
 		case s.Addr == "":
 			l.missingf(at, "server %s has no addr; write {name: %s, addr: HOST:PORT}", s.Name, s.Name)
 		default:
+			if n := sup.NodeName(s.Name); !n.Valid() {
+				l.badName(at+".name", n)
+			}
 			if wrong := checkAddr(s.Addr, false); wrong != "" {
 				l.errorf(at+".addr", "addr %s", wrong)
 			}
@@ -54,6 +64,7 @@ func (l *loader) cluster() {
 	}
 	n.HeartbeatInterval, n.LeaseTTL = time.Duration(in.HeartbeatInterval), time.Duration(in.LeaseTTL)
 	n.FastFailover, n.EventHistory = in.FastFailover, int64(in.EventHistory)
+	l.notZero("cluster.event_history", n.EventHistory, "at least 64KiB")
 }
 
 // rpc settles where the node port listens. A server is reached where cluster.servers says, by every other node.
@@ -169,8 +180,8 @@ func (l *loader) admin() {
 	default:
 		l.warn("admin.insecure: anyone who reaches %s can control this cluster and run what exec allows", listen)
 	}
-	if listen == l.out.Node.RPC.Listen {
-		l.errorf("admin.listen", "admin.listen %s is the node port's address too: give it a port of its own", listen)
+	if port := l.out.Node.RPC.Listen; meet(listen, port) {
+		l.errorf("admin.listen", "admin.listen %s meets the node port, %s: give it a port of its own", listen, port)
 	}
 	l.out.Admin.Listen, l.out.Node.Admin = listen, listen
 	if in.TLS == nil {
@@ -211,6 +222,8 @@ func (l *loader) exec() {
 			l.errorf(at, "%q is not a glob: %s; * stands for anything within one element, ** across elements", glob, err)
 		}
 	}
+	l.notZero("exec.logs.max_size", int64(in.Logs.MaxSize), "64KiB to 1TiB")
+	l.notZero("exec.logs.max_files", int64(in.Logs.MaxFiles), "1 to 1000")
 	l.out.Node.Exec = node.ExecConfig{Enabled: in.Enabled, Isolation: in.Isolation, Allow: in.Allow, Cgroup: in.Cgroup,
 		Logs: guardian.LogConfig{MaxSize: int64(in.Logs.MaxSize), MaxFiles: in.Logs.MaxFiles}}
 	if in.Enabled && len(in.Allow) == 0 {

@@ -37,6 +37,9 @@ func parse(name string, src []byte, dir string) (*Config, error) {
 	case err != nil:
 		return nil, err
 	}
+	if l.wrong[""] { // it is no file of fields
+		return nil, l.errs
+	}
 	for _, check := range []func(){l.node, l.cluster, l.rpc, l.admin, l.exec, l.log, l.supervisors, l.valid} {
 		check()
 	}
@@ -94,6 +97,13 @@ func (l *loader) isWrong(field string) bool {
 	return l.wrong[field]
 }
 
+// notZero refuses a zero that the file says: the node would take it for the default.
+func (l *loader) notZero(field string, n int64, hint string) {
+	if n == 0 && l.file.Has(field) {
+		l.errorf(field, "%s: 0 is too little: use %s", field, hint)
+	}
+}
+
 // within reports whether anything in a field is wrong.
 func (l *loader) within(field string) bool {
 	for w := range l.wrong {
@@ -132,6 +142,17 @@ func checkAddr(addr string, mayBeWildcard bool) string {
 		return fmt.Sprintf("%q names no address that other nodes could dial; write its own, like 10.0.0.1:%s", addr, port)
 	}
 	return ""
+}
+
+// meet reports whether two addresses cannot both be listened at.
+func meet(a, b string) bool {
+	hostA, portA, errA := net.SplitHostPort(a)
+	hostB, portB, errB := net.SplitHostPort(b)
+	if errA != nil || errB != nil || portA != portB {
+		return false
+	}
+	same := func(host string) string { return strings.Replace(host, "localhost", "127.0.0.1", 1) }
+	return same(hostA) == same(hostB) || wildcard(a) || wildcard(b)
 }
 
 func wildcard(addr string) bool {

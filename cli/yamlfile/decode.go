@@ -149,6 +149,12 @@ func (d *decoder) decodeScalar(v *value, to reflect.Value, path string) {
 				return
 			}
 			to.SetInt(int64(n))
+		case json.Number:
+			if strings.ContainsAny(v.text, ".eE") {
+				d.mismatch(v, path, "a whole number")
+				return
+			}
+			d.refuse(v.at, path, "%s: %s is too large", path, v.text)
 		default:
 			d.mismatch(v, path, "a whole number")
 		}
@@ -160,6 +166,13 @@ func (d *decoder) decodeScalar(v *value, to reflect.Value, path string) {
 			to.SetFloat(float64(n))
 		case float64:
 			to.SetFloat(n)
+		case json.Number:
+			f, err := n.Float64()
+			if err != nil {
+				d.refuse(v.at, path, "%s: %s is too large", path, v.text)
+				return
+			}
+			to.SetFloat(f)
 		default:
 			d.mismatch(v, path, "a number")
 		}

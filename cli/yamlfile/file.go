@@ -2,8 +2,10 @@ package yamlfile
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -11,6 +13,7 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
 )
 
 // MaxSize bounds a file, MaxValues the values in it (aliases count as what they stand for), MaxDepth their nesting.
@@ -43,7 +46,7 @@ const (
 type value struct {
 	kind   kind
 	at     place
-	scalar any // string, bool, int64, uint64 or float64
+	scalar any // string, bool, int64, uint64, float64, or json.Number: as it is written
 	text   string
 	items  []*value
 	fields []field
@@ -172,6 +175,9 @@ func steps(path string) []step {
 	return out
 }
 
+// jsonNumber is a number in JSON.
+var jsonNumber = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?$`)
+
 // reader turns the parser's tree into values.
 type reader struct {
 	file    *File
@@ -207,8 +213,14 @@ func (r *reader) read(n ast.Node, depth int) *value {
 		v.scalar, v.text = n.Value, n.GetToken().Value
 	case *ast.FloatNode:
 		v.scalar, v.text = n.Value, n.GetToken().Value
+		if jsonNumber.MatchString(v.text) {
+			v.scalar = json.Number(v.text)
+		}
 	case *ast.StringNode:
 		v.scalar, v.text = n.Value, n.Value
+		if n.GetToken().Type == token.StringType && jsonNumber.MatchString(v.text) { // one that the parser takes for text: 1e5, or a long one
+			v.scalar = json.Number(v.text)
+		}
 	case *ast.LiteralNode:
 		v.scalar, v.text = n.Value.Value, n.Value.Value
 	case *ast.SequenceNode:

@@ -61,7 +61,7 @@ func TestDecodeReadsYAMLAndJSON(t *testing.T) {
 }
 
 func TestNumbersMayHaveAFraction(t *testing.T) {
-	for src, want := range map[string]float64{"part: 1.5": 1.5, "part: 3": 3, "part: 18446744073709551615": 1 << 64, "part: -2": -2} {
+	for src, want := range map[string]float64{"part: 1.5": 1.5, "part: 3": 3, "part: 18446744073709551615": 1 << 64, "part: 1e3": 1000, "part: 99999999999999999999": 1e20, "part: -2": -2} {
 		f, err := Parse("f", []byte(src))
 		if err != nil {
 			t.Fatal(err)
@@ -73,6 +73,18 @@ func TestNumbersMayHaveAFraction(t *testing.T) {
 	}
 }
 
+// A JSON file is YAML too, and its numbers reach the cluster as they are written.
+func TestNumbersStayAsTheyAreWritten(t *testing.T) {
+	const src = `{"args":[1,-7,1.50,1e5,2E-3,99999999999999999999,0.1234567890123456789,"1e5","7"]}`
+	f, err := Parse("f", []byte(src))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := string(f.JSON()); got != src {
+		t.Errorf("%s\nbecame %s", src, got)
+	}
+}
+
 func TestErrorsNameThePlace(t *testing.T) {
 	for _, c := range []struct{ name, src, want string }{
 		{"unknown key with a near one", "name: a\ncuont: 3\n", `f:2:1: unknown key "cuont"; did you mean "count"?`},
@@ -81,6 +93,11 @@ func TestErrorsNameThePlace(t *testing.T) {
 		{"unknown key in a list", "list:\n  - id: x\n  - idd: y\n", `f:3:5: unknown key "idd" in list[1]; did you mean "id"?`},
 		{"number for text", "name: 12\n", `f:1:7: name must be text, and 12 is the number 12; put it in quotes`},
 		{"text for a number", "count: many\n", `f:1:8: count must be a whole number, not the text "many"`},
+		{"a number beyond all", "count: 99999999999999999999\n", `f:1:8: count: 99999999999999999999 is too large`},
+		{"a number below all", "count: -99999999999999999999\n", `f:1:8: count: -99999999999999999999 is too large`},
+		{"a long number for text", "name: 99999999999999999999\n", `f:1:7: name must be text, and 99999999999999999999 is the number 99999999999999999999; put it in quotes`},
+		{"a power for a number", "count: 1e3\n", `f:1:8: count must be a whole number, not the number 1e3`},
+		{"a part beyond all", "part: 1e999\n", `f:1:7: part: 1e999 is too large`},
 		{"fraction for a number", "count: 1.5\n", `f:1:8: count must be a whole number, not the number 1.5`},
 		{"text for a boolean", "on: yes\n", `f:1:5: on must be true or false, not the text "yes"`},
 		{"list for text", "name: [a]\n", `f:1:7: name must be text, not a list`},
@@ -89,7 +106,8 @@ func TestErrorsNameThePlace(t *testing.T) {
 		{"list for tags", "tags: []\n", `f:1:7: tags must be a mapping (key: value), not a list`},
 		{"bad duration", "wait: 5 seconds\n", `f:1:7: "5 seconds" is not a duration; write one like "250ms", "5s" or "infinity"`},
 		{"list for a duration", "wait: []\n", `f:1:7: wait must be text, not a list`},
-		{"bad selector", "list: [{id: x, selector: nearest}]\n", `f:1:26: unknown selector "nearest": a selector is "local_first", "round_robin", "least_loaded", "random", {"node":"NAME"} or {"custom":"NAME"}`},
+		{"bad selector", "list: [{id: x, selector: nearest}]\n", `f:1:26: unknown selector "nearest": a selector is "local_first", "round_robin", "least_loaded", "random", {"node": NAME}, {"node": NAME, "fallback": "least_loaded"} or {"custom": NAME}`},
+		{"a number for a selector", "list: [{id: x, selector: 7}]\n", `f:1:26: 7 is no selector: a selector is "local_first", "round_robin", "least_loaded", "random", {"node": NAME}, {"node": NAME, "fallback": "least_loaded"} or {"custom": NAME}`},
 		{"a list as the file", "- a\n", `f:1:1: the file must be a mapping (key: value), not a list`},
 		{"a key twice", "name: a\nname: b\n", `f:2:1: this is not valid YAML: mapping key "name" already defined at [1:1]`},
 		{"syntax", "name: [a\n", `f:1:7: this is not valid YAML: sequence end token ']' not found`},

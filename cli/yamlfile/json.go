@@ -48,7 +48,7 @@ func (v *value) writeJSON(b *bytes.Buffer) {
 	}
 }
 
-// scalarJSON encodes a string, a bool or a finite number, which can't fail, without HTML escapes.
+// scalarJSON encodes a string, a bool, a finite number or the text of one, which can't fail, without HTML escapes.
 func scalarJSON(v any) []byte {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
