@@ -101,7 +101,9 @@ func (r *raftLog) watch() {
 	if r.chief != nil && !r.chief.deposed && !r.chief.p.dead && w.now-r.good > r.lease().RaftTimeout() {
 		r.depose(r.chief)
 	}
-	if w.now-r.good < r.patient {
+	// Raft waits for its time-out; servers that find the leader's process gone often do not (succession).
+	hastened := r.chief != nil && !r.chief.deposed && r.chief.p.dead && w.percent(20)
+	if w.now-r.good < r.patient && !hastened {
 		return
 	}
 	if r.electAny(nil) {
