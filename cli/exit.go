@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/supnode/supnode/cli/client"
+	"github.com/supnode/supnode/cli/eventline"
 	"github.com/supnode/supnode/cli/yamlfile"
 )
 
@@ -46,13 +47,13 @@ func complain(w io.Writer, err error) {
 		fmt.Fprintf(w, "supnode: %s\n", err)
 		return
 	}
-	fmt.Fprintf(w, "supnode: %s\n", p)
+	fmt.Fprintf(w, "supnode: %s\n", eventline.Printable(p.Error()))
 	if len(p.Errors) > 1 {
 		for _, wrong := range p.Errors {
-			fmt.Fprintf(w, "  %s: %s\n", wrong.Location, wrong.Message)
+			fmt.Fprintf(w, "  %s: %s\n", eventline.Printable(wrong.Location), eventline.Printable(wrong.Message))
 		}
 	}
 	for _, node := range slices.Sorted(maps.Keys(p.Reasons)) {
-		fmt.Fprintf(w, "  %s: %s\n", node, p.Reasons[node])
+		fmt.Fprintf(w, "  %s: %s\n", node, eventline.Printable(p.Reasons[node]))
 	}
 }

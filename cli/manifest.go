@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/supnode/supnode/cli/client"
 	"github.com/supnode/supnode/cli/yamlfile"
@@ -21,7 +20,7 @@ func (c *command) readManifest(name string) (manifest, error) {
 		name = "stdin"
 		src, err = io.ReadAll(io.LimitReader(c.In, yamlfile.MaxSize+1))
 	} else {
-		src, err = os.ReadFile(name)
+		src, err = yamlfile.Read(name)
 	}
 	if err != nil {
 		return manifest{}, usagef("read the manifest: %w", err)

@@ -69,7 +69,7 @@ func (c *command) castToChild() *cobra.Command {
 // takesMessage checks the arguments of call and cast.
 func takesMessage(cmd *cobra.Command, args []string) error {
 	if len(args) == 4 {
-		return nil
+		args = args[:3]
 	}
 	return takes("SUP", "CHILD", "TYPE")(cmd, args)
 }

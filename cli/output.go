@@ -7,6 +7,8 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/supnode/supnode/cli/eventline"
 )
 
 // writeIndented writes JSON with its keys in their order.
@@ -25,7 +27,7 @@ func table(w io.Writer, rows [][]string) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
 		for i, cell := range row {
-			if row[i] = oneLine(cell); cell == "" {
+			if row[i] = eventline.Printable(oneLine(cell)); cell == "" {
 				row[i] = "-"
 			}
 		}
@@ -47,7 +49,7 @@ func pairs(w io.Writer, rows [][2]string) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
 		if row[1] != "" {
-			fmt.Fprintf(t, "%s\t%s\n", row[0], strings.ReplaceAll(row[1], "\n", "\n\t"))
+			fmt.Fprintf(t, "%s\t%s\n", row[0], strings.ReplaceAll(eventline.Printable(row[1]), "\n", "\n\t"))
 		}
 	}
 	return t.Flush()

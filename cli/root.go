@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -144,7 +145,8 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 	return usagef("%s; it has: %s", msg, strings.Join(names(cmd), ", "))
 }
 
-// takes checks that a command gets exactly the arguments that are named.
+// takes checks that a command gets exactly the arguments that are named, each with something in it: an empty one, like that
+// of a variable that is not set, would ask for something else.
 func takes(arguments ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {
@@ -152,6 +154,9 @@ func takes(arguments ...string) cobra.PositionalArgs {
 			return usagef("%s is missing; usage: %s", arguments[len(args)], cmd.UseLine())
 		case len(args) > len(arguments):
 			return usagef("%q is one argument too many; usage: %s", args[len(arguments)], cmd.UseLine())
+		}
+		if i := slices.Index(args, ""); i >= 0 {
+			return usagef("%s is empty; usage: %s", arguments[i], cmd.UseLine())
 		}
 		return nil
 	}

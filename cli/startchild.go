@@ -26,10 +26,7 @@ func (c *command) startChild() *cobra.Command {
 			"  supnode children start pool w1.yaml\n" +
 			"  supnode children start jobs --args '[\"queue-7\", 3]'    # jobs is simple_one_for_one",
 		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return takes("SUP")(cmd, args)
-			}
-			return nil
+			return takes("SUP")(cmd, args[:min(len(args), 1)])
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			query := url.Values{}

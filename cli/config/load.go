@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -13,7 +12,7 @@ import (
 
 // Load reads a config file. Paths in it are relative to the file's directory.
 func Load(name string) (*Config, error) {
-	src, err := os.ReadFile(name)
+	src, err := yamlfile.Read(name)
 	if err != nil {
 		return nil, fmt.Errorf("read the config file: %w", err)
 	}

@@ -24,7 +24,7 @@ type tokenEntry struct {
 // LoadTokens reads a tokens file: a YAML list of {token or sha256, role, name}. The warnings are what it allows though
 // it is dangerous. What is wrong with its content is a yamlfile.Errors.
 func LoadTokens(name string) (list []admin.Token, warnings []string, err error) {
-	src, err := os.ReadFile(name)
+	src, err := yamlfile.Read(name)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the tokens file: %w", err)
 	}

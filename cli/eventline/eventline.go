@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
+	"unicode"
 
 	sup "github.com/supnode/supnode/supervisor"
 )
@@ -51,8 +53,26 @@ func (w *Writer) Write(e sup.Event) error {
 		kind = colours[e.Type] + kind + plain
 		at = grey + at + plain
 	}
-	_, err := fmt.Fprintf(w.out, "%s  %s  %s\n", at, kind, About(e))
+	_, err := fmt.Fprintf(w.out, "%s  %s  %s\n", at, kind, strings.ReplaceAll(Printable(About(e)), "\n", " "))
 	return err
+}
+
+// Printable is a text with its control characters made visible, but for the ends of lines: what a command has said or a
+// client has asked is shown on a terminal, and moves nothing there.
+func Printable(text string) string {
+	control := func(r rune) bool { return unicode.IsControl(r) && r != '\n' }
+	if !strings.ContainsFunc(text, control) {
+		return text
+	}
+	var b strings.Builder
+	for _, r := range text {
+		if control(r) {
+			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
 }
 
 // About says what an event concerns, after its type.

@@ -53,6 +53,17 @@ func TestColourIsForTerminals(t *testing.T) {
 	}
 }
 
+// A reason is a client's text: it is one line, and moves nothing on a terminal.
+func TestAReasonIsShownAsItIs(t *testing.T) {
+	var b bytes.Buffer
+	if err := New(&b).Write(sup.Event{Type: sup.EventSupervisorStopped, Supervisor: "pool", Reason: "a\x1b[2J\nb"}); err != nil {
+		t.Fatal(err)
+	}
+	if want := "00:00:00.000  supervisor_stopped     pool: a\\x1b[2J b\n"; b.String() != want {
+		t.Errorf("got %q, want %q", b.String(), want)
+	}
+}
+
 // Every type that there is has a colour, and says something.
 func TestEveryTypeIsTold(t *testing.T) {
 	limit, within := 3, sup.Duration(5e9)

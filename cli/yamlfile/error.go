@@ -3,6 +3,7 @@ package yamlfile
 import (
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -37,7 +38,7 @@ func (e Errors) Error() string {
 // maxExcerpt bounds the width of an excerpt's line, in characters.
 const maxExcerpt = 120
 
-// excerpt shows a line of src with a mark below column.
+// excerpt shows a line of src with a mark below column; what would move something on a terminal stands as U+FFFD.
 func excerpt(src string, line, column int) string {
 	lines := strings.Split(src, "\n")
 	if line < 1 || line > len(lines) || strings.TrimSpace(lines[line-1]) == "" {
@@ -48,6 +49,11 @@ func excerpt(src string, line, column int) string {
 	if len(text) > maxExcerpt {
 		from := max(0, min(column-1-maxExcerpt/2, len(text)-maxExcerpt))
 		text, column = text[from:from+maxExcerpt], column-from
+	}
+	for i, r := range text {
+		if unicode.IsControl(r) && r != '\t' {
+			text[i] = utf8.RuneError
+		}
 	}
 	number := fmt.Sprintf("%5d", line)
 	pad := make([]rune, 0, column)

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -67,11 +69,21 @@ func (v *value) field(key string) *field {
 	return nil
 }
 
+// Read takes in a file, one byte more than Parse accepts at most: what has no end, like a device, is refused too.
+func Read(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, MaxSize+1))
+}
+
 // Parse parses a YAML or JSON file; name is used in errors. The error is an Errors.
 func Parse(name string, src []byte) (*File, error) {
 	f := &File{name: name, src: string(src)}
 	if len(src) > MaxSize {
-		return nil, Errors{f.at(place{1, 1}, "the file has %d bytes; at most %d are read", len(src), MaxSize)}
+		return nil, Errors{(&File{name: name}).at(place{1, 1}, "the file has more than %d bytes, which are read at most", MaxSize)}
 	}
 	if i := invalidUTF8(f.src); i >= 0 {
 		before := f.src[:i]

@@ -179,6 +179,13 @@ func TestABombOfAliasesIsRefused(t *testing.T) {
 	}
 }
 
+func TestAnExcerptMovesNothingOnATerminal(t *testing.T) {
+	_, err := Parse("f", []byte("a: \"\x1b[2J\": b\n"))
+	if err == nil || !strings.Contains(err.Error(), "a: \"\ufffd[2J\"") {
+		t.Errorf("got %q", err)
+	}
+}
+
 func TestErrorfFindsTheNearestPlace(t *testing.T) {
 	f, err := Parse("f", []byte("children:\n  - id: a\n    restart: x\n  -\n    id: b\n"))
 	if err != nil {
