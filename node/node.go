@@ -41,6 +41,7 @@ type Node struct {
 	store      *store.Store
 	raft       *raft.Raft
 	trans      *raft.NetworkTransport
+	layer      *rpc.Layer[raft.ServerAddress]
 	notify     chan bool
 	empty      atomic.Bool // its Raft log was empty at this start
 	succession *succession

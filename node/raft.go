@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -76,6 +77,7 @@ func (n *Node) startRaft(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	n.layer = layer
 	rlog := n.log.Named("raft")
 	n.trans = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream: layer, MaxPool: 3, Timeout: raftIOTimeout, Logger: rlog,
@@ -101,19 +103,24 @@ func (n *Node) startRaft(ctx context.Context) error {
 	return n.checkVoters()
 }
 
-// stopRaft ends Raft, or gives it up.
+// stopRaft ends Raft and everything that writes to its store, or gives it up.
 func (n *Node) stopRaft() {
+	ctx, cancel := context.WithTimeout(context.Background(), raftStopTimeout)
+	defer cancel()
 	done := make(chan error, 1)
-	go func() { done <- n.raft.Shutdown().Error() }()
+	go func() {
+		done <- errors.Join(n.raft.Shutdown().Error(), n.trans.Close(), n.layer.Wait(ctx))
+	}()
 	select {
 	case err := <-done:
-		if err != nil {
-			n.log.Warn("Raft's end", "error", err)
+		if err == nil {
+			return
 		}
-	case <-time.After(raftStopTimeout):
-		n.log.Error("Raft did not end in time; leaving it", "within", raftStopTimeout)
-		n.store = nil // a write that hangs would hold its Close up for ever; its lock goes with the process
+		n.log.Warn("Raft's end", "error", err)
+	case <-ctx.Done():
 	}
+	n.log.Error("Raft did not end in time; leaving it", "within", raftStopTimeout)
+	n.store = nil // a write that hangs would hold its Close up for ever; its lock goes with the process
 }
 
 // future is a proposal on its way through Raft.

@@ -25,8 +25,9 @@ type Layer[A ~string] struct {
 	done   chan struct{}
 	once   sync.Once
 
-	mu    sync.Mutex // guards conns
-	conns map[*raftConn]struct{}
+	mu       sync.Mutex // guards conns
+	conns    map[*raftConn]struct{}
+	handlers sync.WaitGroup // of accepted connections, each until it closes its own
 }
 
 // RaftLayer opens the port for Raft. addrOf says where a node's port is, and by that which nodes may speak Raft. A port has
@@ -100,7 +101,7 @@ func (l *Layer[A]) Close() error {
 		}
 		l.mu.Unlock()
 		for _, c := range open {
-			c.Close()
+			c.conn.Close()
 		}
 		for {
 			select {
@@ -112,6 +113,22 @@ func (l *Layer[A]) Close() error {
 		}
 	})
 	return nil
+}
+
+// Wait waits, after Close, until nothing handles a message of an accepted connection any more. Raft's transport does not wait
+// for its handlers, and they write to Raft's store. It returns ctx's error when that is over first.
+func (l *Layer[A]) Wait(ctx context.Context) error {
+	done := make(chan struct{})
+	go func() { // ends with the last handler
+		l.handlers.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // deliver hands an accepted connection to Accept; false when there is no room or nobody accepts any more.
@@ -138,11 +155,14 @@ func (l *Layer[A]) deliver(c *conn) bool {
 // keep registers a connection with Close; nil when the layer is closed.
 func (l *Layer[A]) keep(c *conn, accepted bool) *raftConn {
 	rc := &raftConn{conn: c, accepted: accepted}
-	rc.forget = func() {
+	rc.forget = sync.OnceFunc(func() {
 		l.mu.Lock()
 		delete(l.conns, rc)
 		l.mu.Unlock()
-	}
+		if accepted {
+			l.handlers.Done()
+		}
+	})
 	l.mu.Lock()
 	select {
 	case <-l.done:
@@ -152,6 +172,9 @@ func (l *Layer[A]) keep(c *conn, accepted bool) *raftConn {
 	default:
 	}
 	l.conns[rc] = struct{}{}
+	if accepted {
+		l.handlers.Add(1)
+	}
 	l.mu.Unlock()
 	return rc
 }

@@ -1,6 +1,7 @@
 package rpc_test
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -222,4 +223,42 @@ func TestClosingTheRaftLayerLeavesTheRestAlone(t *testing.T) {
 	}
 	mustEcho(t, q, p)
 	out.Close()
+}
+
+// Raft's store is closed after the last handler of a message has ended, which Raft's transport does not wait for.
+func TestAClosedRaftLayerWaitsForItsHandlers(t *testing.T) {
+	p, q := open(t, rpc.Config{Node: "n1"}), open(t, rpc.Config{Node: "n2"})
+	addrOf := func(n sup.NodeName) (string, bool) {
+		return map[sup.NodeName]string{"n1": p.Advertise(), "n2": q.Advertise()}[n], true
+	}
+	at, err := rpc.RaftLayer[raft.ServerAddress](p, addrOf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	from, err := rpc.RaftLayer[raft.ServerAddress](q, addrOf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer from.Close()
+	if _, err := from.Dial("n1", 5*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	c, err := at.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	at.Close()
+	if _, err := c.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("a closed layer's connection: %v", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if err := at.Wait(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("with a handler under way: %v", err)
+	}
+	c.Close()
+	c.Close()
+	if err := at.Wait(t.Context()); err != nil {
+		t.Error(err)
+	}
 }
