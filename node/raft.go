@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -96,11 +97,30 @@ func (n *Node) startRaft(ctx context.Context) error {
 	if err := n.id.RaftCreated(); err != nil {
 		return err
 	}
-	n.raft, err = raft.NewRaft(rc, n.fsm, st.Log(), st.Stable(), st.Snapshots(), n.trans)
+	n.raft, err = raft.NewRaft(rc, n.fsm, st.Log(), terms{st.Stable(), n.joined}, st.Snapshots(), n.trans)
 	if err != nil {
 		return fmt.Errorf("start Raft on %s: %w", n.id.RaftDir(), err)
 	}
 	return n.checkVoters()
+}
+
+// terms is Raft's stable store. Raft panics when it can't save its term, and would take the whole program along; the store
+// has ended the node by then (Options.Fatal), so it is enough that the goroutine goes no further.
+type terms struct {
+	raft.StableStore
+	joined <-chan struct{} // until then the goroutine is Start's, and Raft hands errors on
+}
+
+func (t terms) SetUint64(key []byte, value uint64) error {
+	err := t.StableStore.SetUint64(key, value)
+	if err != nil {
+		select {
+		case <-t.joined:
+			runtime.Goexit()
+		default:
+		}
+	}
+	return err
 }
 
 // stopRaft ends Raft and everything that writes to its store, or gives it up.
