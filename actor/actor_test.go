@@ -124,6 +124,8 @@ func TestRule_S14a_Inits(t *testing.T) {
 		ended        string
 	}{
 		{"error", "no such table", "ended w 1 error in init"},
+		{"nil pointer", "a nil *actor_test.mishap, which is an error all the same", "ended w 1 error in init"},
+		{"stop", "it stopped itself in its init", "ended w 1 normal in init"},
 		{"panic", "panic in init: init went wrong", "ended w 1 error in init"},
 		{"hang", "init did not return within 1s", "ended w 1 error in init"},
 		{"late", "init did not return within 1s", "ended w 1 error in init"},
@@ -139,7 +141,7 @@ func TestRule_S14a_Inits(t *testing.T) {
 				if !strings.Contains(e.Detail, c.detail) {
 					t.Errorf("detail %q, want %q in it", e.Detail, c.detail)
 				}
-				want(t, "terminate", len(r.ends), map[bool]int{true: 1}[c.fail == "late"])
+				want(t, "terminate", len(r.ends), map[string]int{"late": 1, "stop": 1}[c.fail])
 				r.s.Close()
 			})
 		})
@@ -438,6 +440,41 @@ func TestJSON(t *testing.T) {
 	wantErr(t, err, actor.ErrDeadlock)
 }
 
+// What goes to another node is written before the actor's next handler changes it, and code of a behavior that panics as it
+// is asked for words or JSON ends at most that actor.
+func TestAnswersInJSONAreTheActorsOwn(t *testing.T) {
+	r := newRig(t)
+	ref := r.spawn("w", 1)
+	call := func(typ, value string) (string, error) {
+		raw, err := r.s.CallJSON(r.bounded(), ref, actor.Incoming{Type: typ, Value: json.RawMessage(value)})
+		return string(raw), err
+	}
+	grow := doing{func(_ *actor.Context, s *state) (int, error) {
+		if s.N == nil {
+			s.N = map[int]int{}
+		}
+		s.N[len(s.N)]++
+		return 0, nil
+	}}
+	for range 100 {
+		d, err := r.s.Deliver(time.Time{}, ref, actor.Incoming{Type: "test.show", Value: json.RawMessage("true")})
+		wantErr(t, err, nil)
+		wantErr(t, tell.Cast(t.Context(), ref, grow), nil)
+		_, err = d.Wait(r.bounded())
+		wantErr(t, err, nil)
+	}
+	_, err := call("test.fuss", "{}")
+	if err == nil || !strings.Contains(err.Error(), "panic as its value was read: read me not") {
+		t.Errorf("a value that panics as it is read: %v", err)
+	}
+	want(t, "ended", len(r.ends), 0)
+	_, err = call("test.show", "false")
+	var p *actor.PanicError
+	if !errors.As(err, &p) || p.Value != "write me not" || !strings.Contains(r.exit("w", 1).Detail, "write me not") {
+		t.Errorf("an answer that panics as it is written: %v", err)
+	}
+}
+
 func TestRefsAreNames(t *testing.T) {
 	r := newRig(t)
 	ref := r.spawn("w", 1)
@@ -522,13 +559,20 @@ func TestAPanicOfManyWordsStillShowsItsStack(t *testing.T) {
 
 func TestMistakesOfTheProgramPanic(t *testing.T) {
 	b := func(name string) actor.Behavior { return actor.Plain(name, func() actor.Server { return nil }) }
-	reg := actor.NewRegistry()
+	var reg actor.Registry
 	reg.Register(b("b"), b("a"))
 	for what, f := range map[string]func(){
-		"registered already": func() { reg.Register(b("a")) },
-		"built in":           func() { reg.Register(b("exec")) },
-		"it is empty":        func() { b("") },
-		"a space":            func() { actor.DefineCast[int]("a b") },
+		"registered already":  func() { reg.Register(b("a")) },
+		"built in":            func() { reg.Register(b("exec")) },
+		"it is empty":         func() { b("") },
+		"is nil":              func() { reg.Register(nil) },
+		`behavior "p" is nil`: func() { actor.Plain("p", nil) },
+		`behavior "t" is nil`: func() { actor.New[int, int]("t", nil) },
+		"by DefineCall":       func() { actor.CallMessage[int, int]{}.Call(t.Context(), actor.RefTo("s", "w"), 1) },
+		"handler for": func() {
+			actor.OnCast[int](actor.New("w", func(*actor.Context, struct{}) (int, error) { return 0, nil }), note, nil)
+		},
+		"a space": func() { actor.DefineCast[int]("a b") },
 		"has a handler": func() {
 			w := actor.New("w", func(*actor.Context, struct{}) (int, error) { return 0, nil })
 			for range 2 {

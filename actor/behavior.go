@@ -68,12 +68,21 @@ type Mailbox struct {
 	Policy Policy
 }
 
-// Plain makes a behavior of the plain interface.
+// Plain makes a behavior of the plain interface; server makes that of one incarnation. It panics when the name is bad or
+// server is nil.
 func Plain(name string, server func() Server) Behavior {
+	mustBehavior(name, server != nil)
+	return &plain{name, server}
+}
+
+// mustBehavior panics when a behavior can't be called so, or does nothing.
+func mustBehavior(name string, does bool) {
 	if why := badName(name); why != "" {
 		panic(fmt.Sprintf("actor: %q is no name for a behavior: %s", name, why))
 	}
-	return &plain{name, server}
+	if !does {
+		panic(fmt.Sprintf("actor: behavior %q is nil", name))
+	}
 }
 
 type plain struct {

@@ -12,7 +12,7 @@ type call struct {
 	answered chan struct{} // one value, when state is answered
 	reply    any
 	err      error
-	handlers bool      // err is what the handler returned
+	json     bool      // the answer goes elsewhere: it is to be JSON
 	deadline time.Time // zero = none but expires
 	chain    *chain
 
@@ -53,7 +53,7 @@ func (p *calls) get(deadline time.Time, ch *chain) *call {
 
 func (p *calls) put(k *call) {
 	k.expires.Store(0)
-	k.reply, k.err, k.chain, k.handlers = nil, nil, nil, false
+	k.reply, k.err, k.chain, k.json = nil, nil, nil, false
 	p.pool.Put(k)
 }
 

@@ -178,7 +178,7 @@ func (c *cell) castFailed(e *envelope, err error) {
 		c.slot.sys.unhandled(c, e.Type())
 		return
 	}
-	c.leave(Error, fmt.Sprintf("%s: %s", e.Type(), err))
+	c.leave(Error, fmt.Sprintf("%s: %s", e.Type(), text(err)))
 }
 
 // serve answers a call.
@@ -187,7 +187,7 @@ func (c *cell) serve(e *envelope) {
 	if !k.begin() {
 		return // its caller has given up
 	}
-	callers := k.chain
+	callers, asJSON := k.chain, k.json
 	c.serving.Store(k) // from here on a kill may answer it, and k be another call
 	if !c.is(running) {
 		if k := c.serving.Swap(nil); k != nil {
@@ -199,18 +199,19 @@ func (c *cell) serve(e *envelope) {
 		c.waiting.Store(callers)
 	}
 	reply, err := c.server.HandleCall(&c.ctx, e.Message)
-	unhandled := err != nil && errors.Is(err, ErrUnhandled)
-	if unhandled {
+	switch {
+	case err != nil && errors.Is(err, ErrUnhandled):
 		err = &MessageError{Node: c.slot.sys.o.Node, Key: c.slot.key, Type: e.Type(), Err: err}
+	case asJSON:
+		reply, err = c.inJSON(e.Type(), reply, err)
 	}
 	if callers != nil {
 		c.waiting.Store(nil)
 	}
 	if k := c.serving.Swap(nil); k != nil {
 		if open := c.slot.sys.o.Open; open != nil && !open() { // A2
-			reply, err, unhandled = nil, ErrOutcomeUnknown, true
+			reply, err = nil, ErrOutcomeUnknown
 		}
-		k.handlers = err != nil && !unhandled
 		k.answer(reply, err)
 	}
 }
@@ -243,7 +244,11 @@ func (c *cell) leave(r Reason, detail string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch phase(c.phase.Load()) {
-	case starting, running:
+	case starting:
+		if r == Normal {
+			detail = "it stopped itself in its init"
+		}
+	case running:
 	case stopping:
 		if r == Error && c.more.exit.Reason != Error { // a panic on the way out
 			c.more.exit.Reason, c.more.exit.Detail = r, detail

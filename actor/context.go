@@ -35,10 +35,11 @@ func (c *Context) Ref(supervisor, child string) Ref {
 func (c *Context) Bind(r Ref) Ref { return c.cell.slot.sys.Bind(r) }
 
 // Stop ends this incarnation once the handler has returned: with reason normal, or with reason error when err is given.
-// What waits in the mailbox then is not taken: casts are lost and counted, calls wait for the next incarnation.
+// What waits in the mailbox then is not taken: casts are lost and counted, calls wait for the next incarnation. An init that
+// calls it has failed.
 func (c *Context) Stop(err error) {
 	if err != nil {
-		c.cell.leave(Error, err.Error())
+		c.cell.leave(Error, text(err))
 		return
 	}
 	c.cell.leave(Normal, "")

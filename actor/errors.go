@@ -13,8 +13,8 @@ var (
 	ErrBusy = errors.New("the mailbox is full")
 	// ErrGone: the child is known not to run; of a call, that there is no such child. Nothing was queued.
 	ErrGone = errors.New("the child is not running")
-	// ErrNotActor: the child is a command, which takes no messages.
-	ErrNotActor = errors.New("the child is a command, not an actor: it takes no messages")
+	// ErrNotActor: the child is a command or a supervisor, which take no messages.
+	ErrNotActor = errors.New("the child is no actor: it takes no messages")
 	// ErrNoNode: no node is known, or can be reached, that has the child. Nothing was queued.
 	ErrNoNode = errors.New("no node with this child can be reached")
 	// ErrStale: the incarnation that a pinned ref means does not run any more.
@@ -48,6 +48,18 @@ var (
 	errElsewhere   = errors.New("the child runs elsewhere")
 	errUndelivered = errors.New("the incarnation ended before it took the message")
 )
+
+// text is what an error of a behavior says. Its Error may panic, as that of a nil pointer does which a function has returned
+// as an error.
+func text(err error) string {
+	if err == nil {
+		return ""
+	}
+	if s := fmt.Sprint(err); s != "<nil>" {
+		return s
+	}
+	return fmt.Sprintf("a nil %T, which is an error all the same", err)
+}
 
 // PanicError is what a caller gets whose call made the actor panic. The actor has ended with reason error.
 type PanicError struct {

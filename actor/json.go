@@ -46,9 +46,7 @@ func (s *System) CallJSON(ctx context.Context, to Ref, in Incoming) (json.RawMes
 // Delivered is a call in the mailbox of a child of this node.
 type Delivered struct {
 	s    *System
-	cell *cell
 	call *call
-	typ  string
 }
 
 // Deliver puts a call that came as JSON into the mailbox of a child of this node, without waiting: so calls and casts that
@@ -71,9 +69,10 @@ func (s *System) Deliver(deadline time.Time, to Ref, in Incoming) (Delivered, er
 		return none, err
 	}
 	k := s.calls.get(deadline, ch)
+	k.json = true
 	switch err := c.post(envelope{m, k}); {
 	case err == nil:
-		return Delivered{s, c, k, in.Type}, nil
+		return Delivered{s, k}, nil
 	case err == ErrBusy:
 		s.busy.Add(1)
 		s.calls.put(k)
@@ -100,20 +99,24 @@ func (d Delivered) Wait(ctx context.Context) (json.RawMessage, error) {
 		}
 		<-k.answered
 	}
-	v, err, handlers := k.reply, k.err, k.handlers
+	v, err := k.reply, k.err
 	d.s.calls.put(k)
-	node, key := d.s.o.Node, d.cell.slot.key
-	switch {
-	case handlers:
-		return nil, &HandlerError{node, key, d.typ, err.Error(), err}
-	case err != nil:
-		return nil, err
-	}
-	raw, err := json.Marshal(v)
+	raw, _ := v.(json.RawMessage)
+	return raw, err
+}
+
+// inJSON makes of what a handler answered what leaves the node. It is called by the cell's goroutine: an answer may be the
+// actor's own state, which the next handler changes.
+func (c *cell) inJSON(typ string, reply any, err error) (any, error) {
+	node, key := c.slot.sys.o.Node, c.slot.key
 	if err != nil {
-		return nil, &MessageError{Node: node, Key: key, Type: d.typ, Answer: true, Err: fmt.Errorf("the answer has no JSON form: %w", err)}
+		return nil, &HandlerError{node, key, typ, text(err), err}
 	}
-	return raw, nil
+	raw, err := json.Marshal(reply)
+	if err != nil {
+		return nil, &MessageError{Node: node, Key: key, Type: typ, Answer: true, Err: fmt.Errorf("the answer has no JSON form: %w", err)}
+	}
+	return json.RawMessage(raw), nil
 }
 
 // Undelivered reports whether an error of Delivered.Wait says that the incarnation ended before it took the call: it may
@@ -147,11 +150,16 @@ func (s *System) CastJSON(to Ref, in Incoming) error {
 	return err
 }
 
-// decode makes a message as the behavior of a cell wants it.
-func (s *System) decode(c *cell, in Incoming, isCall bool) (Message, error) {
+// decode makes a message as the behavior of a cell wants it. A value that panics as it is read fails that message alone.
+func (s *System) decode(c *cell, in Incoming, isCall bool) (m Message, err error) {
 	wrong := func(err error) (Message, error) {
 		return Message{}, &MessageError{Node: s.o.Node, Key: c.slot.key, Type: in.Type, Err: err}
 	}
+	defer func() {
+		if v := recover(); v != nil {
+			m, err = wrong(errors.New("panic as its value was read: " + clipped(fmt.Sprint(v))))
+		}
+	}()
 	if why := badName(in.Type); why != "" {
 		return wrong(errors.New("the name of the type is bad: " + why))
 	}
@@ -161,7 +169,7 @@ func (s *System) decode(c *cell, in Incoming, isCall bool) (Message, error) {
 	if !ok {
 		return Message{&definition{name: in.Type, id: -1, call: isCall}, in.Value}, nil
 	}
-	m, err := d.decode(in.Type, isCall, in.Value)
+	m, err = d.decode(in.Type, isCall, in.Value)
 	if err != nil {
 		return wrong(err)
 	}

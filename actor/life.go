@@ -31,18 +31,19 @@ func (c *cell) start(b Behavior, args Args, timeout time.Duration) {
 		c.mu.Unlock()
 	}
 	err := c.callInit(b, args)
+	why := text(err) // the behavior's code: not under the lock
 	c.mu.Lock()
 	switch {
 	case !c.is(starting):
 		if err != nil && c.more.exit.Reason != Error {
 			// It was asked to stop before it ran: what its init says then is no failure of it.
-			c.more.exit.Detail = "during its init: " + err.Error()
+			c.more.exit.Detail = "during its init: " + why
 		}
 		if err != nil {
 			c.phase.Store(uint32(killed)) // there is no state to terminate
 		}
 	case err != nil:
-		c.end(killed, Error, err.Error(), context.Canceled)
+		c.end(killed, Error, why, context.Canceled)
 	default:
 		if c.more != nil && c.more.timer != nil {
 			c.more.timer.Stop()

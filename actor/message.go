@@ -63,6 +63,13 @@ func define[Q any](name string, call bool) *definition {
 	}
 }
 
+// mustDefine panics when a message was not made by DefineCall or DefineCast.
+func mustDefine(d *definition) {
+	if d == nil {
+		panic("actor: a message that was not made by DefineCall or DefineCast")
+	}
+}
+
 func badName(name string) string {
 	switch {
 	case name == "":
@@ -102,6 +109,7 @@ func (t CallMessage[Q, R]) Name() string { return t.def.name }
 // Inside a handler, ctx is the handler's Context or made from it: so a call back into a waiting caller is told
 // (ErrDeadlock), and ends when this actor must. A goroutine that a handler leaves behind uses a context of its own.
 func (t CallMessage[Q, R]) Call(ctx context.Context, to Ref, q Q) (R, error) {
+	mustDefine(t.def)
 	var none R
 	s, sl, from, err := resolve(ctx, to)
 	if err != nil {
@@ -137,6 +145,7 @@ func (t CastMessage[Q]) Name() string { return t.def.name }
 // one goroutine to one incarnation arrive in order (S42). Errors: ErrBusy, ErrGone, ErrNotActor, ErrNoNode, ErrStale,
 // ErrClosed, ErrUnbound. It does not wait, but for the leader's word when this node does not know the child to run.
 func (t CastMessage[Q]) Cast(ctx context.Context, to Ref, q Q) error {
+	mustDefine(t.def)
 	s, sl, _, err := resolve(ctx, to)
 	if err != nil {
 		return err

@@ -7,7 +7,8 @@ import (
 	"sync"
 )
 
-// Registry holds the behaviors that a node can run. Register them on every node that is to run them, before it starts.
+// Registry holds the behaviors that a node can run. Register them on every node that is to run them, before it starts. The
+// zero Registry is empty.
 type Registry struct {
 	mu     sync.RWMutex // guards byName
 	byName map[string]Behavior
@@ -17,17 +18,22 @@ type Registry struct {
 const builtIn = "exec"
 
 // NewRegistry makes an empty registry.
-func NewRegistry() *Registry { return &Registry{byName: map[string]Behavior{}} }
+func NewRegistry() *Registry { return &Registry{} }
 
-// Register adds behaviors. As a mistake here is one in the program, it panics: when a name is bad or taken.
+// Register adds behaviors. As a mistake here is one in the program, it panics: when one is nil, or its name bad or taken.
 func (r *Registry) Register(behaviors ...Behavior) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.byName == nil {
+		r.byName = map[string]Behavior{}
+	}
 	for _, b := range behaviors {
+		if b == nil {
+			panic("actor: a behavior that is registered is nil")
+		}
 		name := b.Name()
-		switch why := badName(name); {
-		case why != "":
-			panic(fmt.Sprintf("actor: %q is no name for a behavior: %s", name, why))
+		mustBehavior(name, true)
+		switch {
 		case name == builtIn:
 			panic(fmt.Sprintf("actor: behavior %q is built in: it runs commands", name))
 		case r.byName[name] != nil:

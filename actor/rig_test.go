@@ -105,6 +105,7 @@ type doing struct {
 }
 
 type state struct {
+	N    map[int]int // of tests that look at it
 	n    int
 	seen map[int]int // nil
 }
@@ -114,7 +115,20 @@ type settings struct {
 	Fail  string `json:"fail"`
 }
 
+// mishap is an error whose Error needs it to be there.
+type mishap struct{ what string }
+
+func (m *mishap) Error() string { return m.what }
+
+// fussy can be neither read nor written.
+type fussy struct{}
+
+func (fussy) MarshalJSON() ([]byte, error) { panic("write me not") }
+func (*fussy) UnmarshalJSON([]byte) error  { panic("read me not") }
+
 var (
+	fuss  = actor.DefineCall[fussy, int]("test.fuss")
+	show  = actor.DefineCall[bool, any]("test.show") // the state itself
 	do    = actor.DefineCall[doing, int]("test.do")
 	add   = actor.DefineCall[int, int]("test.add")
 	tell  = actor.DefineCast[doing]("test.tell")
@@ -136,6 +150,11 @@ func newRig(t *testing.T, change ...func(*actor.Options)) *rig {
 		switch a.Fail {
 		case "error":
 			return nil, errors.New("no such table")
+		case "nil pointer":
+			var m *mishap
+			return nil, m
+		case "stop":
+			c.Stop(nil)
 		case "panic":
 			panic("init went wrong")
 		case "hang":
@@ -147,6 +166,13 @@ func newRig(t *testing.T, change ...func(*actor.Options)) *rig {
 		return &state{n: a.Start}, nil
 	})
 	actor.OnCall(b, do, func(c *actor.Context, s *state, d doing) (int, error) { return d.fn(c, s) })
+	actor.OnCall(b, fuss, func(*actor.Context, *state, fussy) (int, error) { return 0, nil })
+	actor.OnCall(b, show, func(_ *actor.Context, s *state, good bool) (any, error) {
+		if !good {
+			return fussy{}, nil
+		}
+		return s, nil
+	})
 	actor.OnCall(b, add, func(c *actor.Context, s *state, n int) (int, error) { s.n += n; return s.n, nil })
 	actor.OnCast(b, tell, func(c *actor.Context, s *state, d doing) error { _, err := d.fn(c, s); return err })
 	actor.OnCast(b, note, func(c *actor.Context, s *state, n int) error { s.n = s.n*10 + n; return nil })

@@ -23,11 +23,10 @@ type handler[S any] struct {
 }
 
 // New makes a behavior whose state is what init returns, usually a pointer. The child spec's args are decoded into A: none
-// leave it zero, one is decoded strictly; an A of type Args gets them as they are. It panics when the name is bad.
+// leave it zero, one is decoded strictly; an A of type Args gets them as they are. It panics when the name is bad or
+// init is nil.
 func New[A, S any](name string, init func(c *Context, args A) (S, error)) *Typed[S] {
-	if why := badName(name); why != "" {
-		panic(fmt.Sprintf("actor: %q is no name for a behavior: %s", name, why))
-	}
+	mustBehavior(name, init != nil)
 	return &Typed[S]{
 		name: name, byName: map[string]*handler[S]{},
 		init: func(c *Context, args Args) (state S, err error) {
@@ -42,10 +41,11 @@ func New[A, S any](name string, init func(c *Context, args A) (S, error)) *Typed
 	}
 }
 
-// OnCall handles calls of one type: what h returns is what the caller gets; an error leaves the actor running. It panics
-// when the type has a handler already.
+// OnCall handles calls of one type: what h returns is what the caller gets; an error leaves the actor running. A caller on
+// the same node gets that very value: what it points to is not to be changed any more. OnCall panics when the type has a
+// handler already.
 func OnCall[S, Q, R any](b *Typed[S], t CallMessage[Q, R], h func(c *Context, state S, q Q) (R, error)) {
-	b.add(&handler[S]{def: t.def, call: func(c *Context, s S, v any) (any, error) {
+	b.add(t.def, h != nil, &handler[S]{call: func(c *Context, s S, v any) (any, error) {
 		q, _ := v.(Q) // a nil interface is the zero value
 		return h(c, s, q)
 	}})
@@ -54,7 +54,7 @@ func OnCall[S, Q, R any](b *Typed[S], t CallMessage[Q, R], h func(c *Context, st
 // OnCast handles casts of one type: an error ends the actor with reason error. It panics when the type has a handler
 // already.
 func OnCast[S, Q any](b *Typed[S], t CastMessage[Q], h func(c *Context, state S, q Q) error) {
-	b.add(&handler[S]{def: t.def, cast: func(c *Context, s S, v any) error {
+	b.add(t.def, h != nil, &handler[S]{cast: func(c *Context, s S, v any) error {
 		q, _ := v.(Q)
 		return h(c, s, q)
 	}})
@@ -75,10 +75,15 @@ func (b *Typed[S]) New() Server { return &typed[S]{b: b} }
 // Mailbox implements Behavior.
 func (b *Typed[S]) Mailbox() Mailbox { return b.mailbox }
 
-func (b *Typed[S]) add(h *handler[S]) {
-	if _, twice := b.byName[h.def.name]; twice {
-		panic(fmt.Sprintf("actor: behavior %q has a handler for %q already", b.name, h.def.name))
+func (b *Typed[S]) add(def *definition, does bool, h *handler[S]) {
+	mustDefine(def)
+	switch {
+	case !does:
+		panic(fmt.Sprintf("actor: behavior %q: the handler for %q is nil", b.name, def.name))
+	case b.byName[def.name] != nil:
+		panic(fmt.Sprintf("actor: behavior %q has a handler for %q already", b.name, def.name))
 	}
+	h.def = def
 	b.byName[h.def.name] = h
 	if n := h.def.id + 1; n > len(b.handlers) {
 		b.handlers = append(b.handlers, make([]*handler[S], n-len(b.handlers))...)

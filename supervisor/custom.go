@@ -35,14 +35,14 @@ const (
 	MaxSelectorName = 128 // bytes
 )
 
-// Selectors are the custom selectors of a program, by name. Register them before its node starts.
+// Selectors are the custom selectors of a program, by name. Register them before its node starts. The zero Selectors are none.
 type Selectors struct {
 	mu     sync.RWMutex // guards byName
 	byName map[string]SelectorFunc
 }
 
 // NewSelectors makes an empty set.
-func NewSelectors() *Selectors { return &Selectors{byName: map[string]SelectorFunc{}} }
+func NewSelectors() *Selectors { return &Selectors{} }
 
 // Register adds a selector. As a mistake here is one in the program, it panics: when the name is bad or taken.
 func (s *Selectors) Register(name string, f SelectorFunc) {
@@ -55,6 +55,9 @@ func (s *Selectors) Register(name string, f SelectorFunc) {
 		panic(fmt.Sprintf("supervisor: selector %q is nil", name))
 	case s.byName[name] != nil:
 		panic(fmt.Sprintf("supervisor: selector %q is registered already", name))
+	}
+	if s.byName == nil {
+		s.byName = map[string]SelectorFunc{}
 	}
 	s.byName[name] = f
 }
