@@ -20,7 +20,7 @@ const featureLevel = 1
 // clearLeftovers makes the proof of P1 true before this process may register: the former guardian is gone, and so is
 // every process that carries this node's UUID.
 func (n *Node) clearLeftovers(ctx context.Context) error {
-	lock, err := guardian.Acquire(n.guardianLock(), lockWait)
+	lock, err := guardian.Acquire(ctx, n.guardianLock(), lockWait)
 	if err != nil {
 		return err
 	}

@@ -1,11 +1,14 @@
 package node_test
 
 import (
+	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/supnode/supnode/actor"
 	"github.com/supnode/supnode/node"
 	sup "github.com/supnode/supnode/supervisor"
 	"github.com/supnode/supnode/test/await"
@@ -181,4 +184,44 @@ func TestAHandleOnASupervisor(t *testing.T) {
 	if err := pool.Stop(ctx, ""); !errors.As(err, &stopped) || stopped.Reason != sup.ReasonShutdown {
 		t.Errorf("%v", err)
 	}
+}
+
+// A program that goes on with a node that has ended is told so at once, whatever it asks, and may start it again; a start
+// heeds its context.
+func TestANodeThatHasEnded(t *testing.T) {
+	c := newCluster(t, 1, 0, func(cfg *node.Config) { cfg.Exec.Enabled = false; cfg.Behaviors = greeters() })
+	c.start("n1")
+	c.ready()
+	n := c.nodes["n1"]
+	ctx := bounded(t, 60*time.Second)
+	if _, err := sup.Start(ctx, n, sup.Options{Name: "pool", Children: []sup.ChildSpec{{ID: "w1", Behavior: "greeter"}}}); err != nil {
+		t.Fatal(err)
+	}
+	soon, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+	defer cancel()
+	if _, err := node.Start(soon, c.configs["n1"]); err == nil || !strings.Contains(err.Error(), "in use by this very process") {
+		t.Errorf("a second start: %v", err)
+	}
+	c.stop("n1")
+	ref := n.Ref("pool", "w1")
+	_, called := whoAmI.Call(ctx, ref, struct{}{})
+	_, asked := sup.Find(ctx, n, "pool")
+	stop := n.OnLifecycleEvent(func(e sup.Event) { t.Errorf("%+v", e) })
+	stop()
+	for what, err := range map[string]error{
+		"a call": called, "a cast": burst.Cast(ctx, ref, ""), "a question": asked, "events": n.Follow(ctx, 0, func(sup.Event) error { return nil }),
+	} {
+		if !errors.Is(err, actor.ErrClosed) && code(err) != sup.CodeNoLeader {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if err := errors.Join(n.Leave(ctx), n.Close(), n.Err()); err != nil {
+		t.Errorf("ended once more: %v", err)
+	}
+	over, cancel := context.WithCancel(ctx)
+	cancel()
+	if _, err := node.Start(over, c.configs["n1"]); !errors.Is(err, context.Canceled) {
+		t.Errorf("a start that is cancelled: %v", err)
+	}
+	c.start("n1")
 }

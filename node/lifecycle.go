@@ -151,6 +151,7 @@ func (s *subscriptions) end() {
 // stop ends it and waits until f is not running any more; the end of the node does so too. So f must not call stop, Close or
 // Leave.
 func (n *Node) OnLifecycleEvent(f func(sup.Event)) (stop func()) {
+	mustCall(f != nil)
 	ctx, cancel := context.WithCancel(context.Background())
 	since, err := n.LastEvent(ctx)
 	if err != nil {
@@ -162,6 +163,13 @@ func (n *Node) OnLifecycleEvent(f func(sup.Event)) (stop func()) {
 	return func() {
 		cancel()
 		<-done
+	}
+}
+
+// mustCall panics at a subscription without a function: its first event would end the process, far from the mistake.
+func mustCall(there bool) {
+	if !there {
+		panic("node: a subscription to events has no function")
 	}
 }
 
@@ -184,6 +192,7 @@ func (n *Node) subscribe(ctx context.Context, since uint64, f func(sup.Event)) {
 
 // OnNodeUp calls f with the name of every node that joins the cluster from now on, or comes back. See OnLifecycleEvent.
 func (n *Node) OnNodeUp(f func(sup.NodeName)) (stop func()) {
+	mustCall(f != nil)
 	return n.OnLifecycleEvent(func(e sup.Event) {
 		if e.Type == sup.EventNodeJoined {
 			f(e.Node)
@@ -197,6 +206,7 @@ const ReasonLeft = "left"
 // OnNodeDown calls f with the name of every node that is lost from now on, with the proof of its death as the reason, or that
 // leaves, with ReasonLeft. See OnLifecycleEvent.
 func (n *Node) OnNodeDown(f func(node sup.NodeName, reason string)) (stop func()) {
+	mustCall(f != nil)
 	return n.OnLifecycleEvent(func(e sup.Event) {
 		switch e.Type {
 		case sup.EventNodeFailureDetected:

@@ -65,7 +65,13 @@ type Node struct {
 
 // Start starts a node and returns once its port listens and its parts run; it need not have found a leader yet (Ready
 // says so). Close or Leave ends it. Errors name the field or directory that is wrong and what would be right.
+//
+// The very first start of a server waits until another server answers: a program that starts several nodes by itself starts
+// them side by side. ctx bounds this wait, and that for a former process which holds the data directory; the node outlives it.
 func Start(ctx context.Context, cfg Config) (_ *Node, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	cfg = cfg.WithDefaults()
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -84,7 +90,7 @@ func Start(ctx context.Context, cfg Config) (_ *Node, err error) {
 		return nil, err
 	}
 	// Lock first, then bind (P1): whoever holds the directory is the only process of this node.
-	n.id, err = identity.Open(identity.Options{Dir: cfg.DataDir, Name: cfg.Name, Wait: lockWait})
+	n.id, err = identity.Open(ctx, identity.Options{Dir: cfg.DataDir, Name: cfg.Name, Wait: lockWait})
 	if err != nil {
 		return nil, err
 	}
@@ -156,8 +162,11 @@ func (n *Node) Close() error {
 }
 
 // Leave hands the node's children over to other nodes, then stops it (P3), bounded by ShutdownTimeout and ctx. What
-// could not be handed over is logged, and in the event node_left.
+// could not be handed over is logged, and in the event node_left. Of a node that has ended it is Close.
 func (n *Node) Leave(ctx context.Context) error {
+	if n.isClosing() {
+		return n.Close()
+	}
 	ctx, cancel := context.WithTimeout(ctx, n.cfg.ShutdownTimeout)
 	defer cancel()
 	n.handOverLeadership(ctx)

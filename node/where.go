@@ -128,7 +128,10 @@ func (w *whereabouts) read(ctx context.Context, k actor.Key, stale bool) (Place,
 		ctx = WithLeaderTimeout(ctx, min(leaderTimeout(ctx), time.Until(deadline)-sayWhy))
 	}
 	a, err := w.n.Read(ctx, Query{Kind: QueryPlace, Stale: stale, Supervisor: sup.Name(k.Supervisor), Child: sup.ChildID(k.Child)})
-	if err != nil {
+	switch {
+	case err != nil && w.n.isClosing():
+		return Place{}, actor.ErrClosed
+	case err != nil:
 		return Place{}, noPlace(err)
 	}
 	if w.n.fsm != nil && !stale {

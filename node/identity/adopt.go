@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -35,7 +36,7 @@ func Adopt(dir string) (Adopted, error) {
 	if !there {
 		return Adopted{}, fmt.Errorf("%s is no data directory of a node: there is no %s in it", dir, File)
 	}
-	db, err := lock(dir, adoptWait)
+	db, err := lock(context.Background(), dir, adoptWait)
 	if err != nil {
 		return Adopted{}, err
 	}

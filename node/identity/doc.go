@@ -6,7 +6,7 @@
 // its votes (raft.db gone), under another name, or in another cluster. The guardian's lock is package guardian's; the
 // order at a start is: Open, the guardian's lock, then the node port.
 //
-//	id, err := identity.Open(identity.Options{Dir: dir, Name: "n1"})
+//	id, err := identity.Open(ctx, identity.Options{Dir: dir, Name: "n1"})
 //	s, err := store.Open(store.Options{Dir: id.RaftDir(), …})
 //	err = id.RaftCreated()
 //	err = id.SetCluster(uuid)  // once the cluster is known, and at every start: another one is refused

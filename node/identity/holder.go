@@ -29,6 +29,10 @@ func (e *InUseError) Error() string {
 	if len(e.Holders) > 0 {
 		var all []string
 		for _, h := range e.Holders {
+			if h.PID == os.Getpid() {
+				all = append(all, "this very process")
+				continue
+			}
 			all = append(all, fmt.Sprintf("process %d (%s)", h.PID, h.Command))
 		}
 		who = strings.Join(all, " and ")
@@ -37,7 +41,7 @@ func (e *InUseError) Error() string {
 	if e.waited >= time.Second {
 		still = fmt.Sprintf(", after %v still", e.waited.Round(time.Second))
 	}
-	return fmt.Sprintf("the data directory %s is in use by %s%s: a data directory serves one process; stop that one, or give this node a node.data_dir of its own",
+	return fmt.Sprintf("the data directory %s is in use by %s%s: a data directory serves one node; stop that one, or give this node a node.data_dir of its own",
 		e.Dir, who, still)
 }
 

@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -22,6 +23,8 @@ const (
 	raftDir = "raft"
 	// DefaultWait is how long Open waits for a former process to end.
 	DefaultWait = 10 * time.Second
+	// lockLook is how often it looks, while it waits, whether it is still to.
+	lockLook = 100 * time.Millisecond
 )
 
 // Options are what Open needs.
@@ -42,8 +45,9 @@ type Identity struct {
 	rec record
 }
 
-// Open locks the data directory and checks that it is this node's. Its errors say what to do.
-func Open(o Options) (*Identity, error) {
+// Open locks the data directory and checks that it is this node's; ctx bounds the wait for the lock, too. Its errors say what
+// to do.
+func Open(ctx context.Context, o Options) (*Identity, error) {
 	if o.Wait == 0 {
 		o.Wait = DefaultWait
 	}
@@ -66,7 +70,7 @@ func Open(o Options) (*Identity, error) {
 	if logThere && !stateThere {
 		return nil, lostState(dir)
 	}
-	db, err := lock(dir, o.Wait)
+	db, err := lock(ctx, dir, o.Wait)
 	if err != nil {
 		return nil, err
 	}
@@ -135,21 +139,27 @@ func lostState(dir string) error {
 }
 
 // lock opens state.db, whose lock says that this process is the node.
-func lock(dir string, wait time.Duration) (*bbolt.DB, error) {
+func lock(ctx context.Context, dir string, wait time.Duration) (*bbolt.DB, error) {
 	path := filepath.Join(dir, File)
-	if wait < 0 {
-		wait = 1 // bbolt: 0 = for ever
-	}
 	const remedy = "put it back from before the damage; if that is impossible, move the whole data directory away and start a node with a new node.name"
 	if err := store.Sound(path, 50*time.Millisecond); err != nil {
 		return nil, fmt.Errorf("%w: %s", err, remedy)
 	}
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: wait})
+	began := time.Now()
+	var db *bbolt.DB
+	var err error
+	for {
+		left := wait - time.Since(began)
+		db, err = bbolt.Open(path, 0o600, &bbolt.Options{Timeout: min(max(left, 1), lockLook)}) // 0 would be for ever
+		if !errors.Is(err, berrors.ErrTimeout) || left <= lockLook || ctx.Err() != nil {
+			break
+		}
+	}
 	switch {
 	case err == nil:
 		return db, nil
 	case errors.Is(err, berrors.ErrTimeout):
-		return nil, &InUseError{Dir: dir, Holders: holders(path), waited: wait}
+		return nil, &InUseError{Dir: dir, Holders: holders(path), waited: time.Since(began)}
 	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
 		return nil, fmt.Errorf("%s is damaged (%w): %s", path, err, remedy)
 	}

@@ -2,6 +2,7 @@ package identity
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -22,7 +23,7 @@ import (
 // TestMain is also the second process: with holdDir set it opens that directory, says so, and waits for its input to end.
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(holdDir); dir != "" {
-		if _, err := Open(Options{Dir: dir, Name: "n1", Wait: -1}); err != nil {
+		if _, err := Open(context.Background(), Options{Dir: dir, Name: "n1", Wait: -1}); err != nil {
 			fmt.Println("refused:", err)
 			os.Exit(1)
 		}
@@ -65,7 +66,7 @@ func (p *process) kill() {
 
 func open(t *testing.T, dir string) *Identity {
 	t.Helper()
-	i, err := Open(Options{Dir: dir, Name: "n1", Wait: time.Second})
+	i, err := Open(context.Background(), Options{Dir: dir, Name: "n1", Wait: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +89,7 @@ func wantText(t *testing.T, err error, words ...string) {
 // refused opens a directory as n1 and wants it refused with these words.
 func refused(t *testing.T, dir string, words ...string) {
 	t.Helper()
-	i, err := Open(Options{Dir: dir, Name: "n1", Wait: -1})
+	i, err := Open(context.Background(), Options{Dir: dir, Name: "n1", Wait: -1})
 	if err == nil {
 		i.Close()
 	}
@@ -150,8 +151,8 @@ func TestP1_ASecondProcessIsRefusedByName(t *testing.T) {
 		t.Fatalf("the first process says %q", first.says)
 	}
 	pid := first.cmd.Process.Pid
-	_, err := Open(Options{Dir: dir, Name: "n1", Wait: -1})
-	wantText(t, err, dir, "process "+strconv.Itoa(pid), "one process", "node.data_dir of its own")
+	_, err := Open(context.Background(), Options{Dir: dir, Name: "n1", Wait: -1})
+	wantText(t, err, dir, "process "+strconv.Itoa(pid), "one node", "node.data_dir of its own")
 	var inUse *InUseError
 	if !errors.As(err, &inUse) || len(inUse.Holders) != 1 || inUse.Holders[0].PID != pid {
 		t.Errorf("%#v", err)
@@ -173,18 +174,22 @@ func TestAStartWaitsForTheFormerProcess(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "n1")
 	former := hold(t, dir)
 	time.AfterFunc(200*time.Millisecond, func() { former.stdin.Close() })
-	i, err := Open(Options{Dir: dir, Name: "n1", Wait: 10 * time.Second})
+	i, err := Open(context.Background(), Options{Dir: dir, Name: "n1", Wait: 10 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
 	i.Close()
 	again := hold(t, dir)
 	began := time.Now()
-	_, err = Open(Options{Dir: dir, Name: "n1", Wait: time.Second})
+	_, err = Open(context.Background(), Options{Dir: dir, Name: "n1", Wait: time.Second})
 	wantText(t, err, "after 1s still", "process "+strconv.Itoa(again.cmd.Process.Pid))
 	if d := time.Since(began); d > 3*time.Second {
 		t.Errorf("the wait of a second took %v", d)
 	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	_, err = Open(ctx, Options{Dir: dir, Name: "n1", Wait: time.Hour})
+	wantText(t, err, "is in use by process "+strconv.Itoa(again.cmd.Process.Pid))
 }
 
 func TestP1_ACopiedDirectoryIsRefusedUntilAdopted(t *testing.T) {
@@ -200,7 +205,7 @@ func TestP1_ACopiedDirectoryIsRefusedUntilAdopted(t *testing.T) {
 	}
 	refused(t, copied, copied, "node n1", "is a copy", "supnode node adopt "+copied, "never be started again", "node.name of its own")
 	var ce *CopiedError
-	if _, err := Open(Options{Dir: copied, Name: "n1"}); !errors.As(err, &ce) {
+	if _, err := Open(context.Background(), Options{Dir: copied, Name: "n1"}); !errors.As(err, &ce) {
 		t.Errorf("%T", err)
 	}
 	open(t, dir).Close() // the original is as good as ever
@@ -245,7 +250,7 @@ func TestADirectoryThatWasRenamedIsItself(t *testing.T) {
 func TestAnotherNodesDirectoryIsRefused(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "n1")
 	open(t, dir).Close()
-	_, err := Open(Options{Dir: dir, Name: "n2", Wait: -1})
+	_, err := Open(context.Background(), Options{Dir: dir, Name: "n2", Wait: -1})
 	wantText(t, err, dir, "is node n1's, not n2's", "node.data_dir of its own")
 }
 

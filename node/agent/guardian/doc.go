@@ -27,7 +27,7 @@
 //
 //	func main() {
 //		guardian.RunIfGuardian()
-//		lock, err := guardian.Acquire("data/guardian.lock", 10*time.Second)
+//		lock, err := guardian.Acquire(ctx, "data/guardian.lock", 10*time.Second)
 //		...
 //		guardian.KillLeftovers(ctx, nodeID)
 //		runner, err := guardian.Start(guardian.Config{Lock: lock, ...}, sink)

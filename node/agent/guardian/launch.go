@@ -1,6 +1,7 @@
 package guardian
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -49,7 +50,7 @@ func isGuardian(pid int) bool {
 // launch starts a guardian and waits until it is ready. On success the lock is the guardian's alone.
 func launch(c Config, timer int) (*guardian, error) {
 	if c.Lock.file == nil {
-		if err := c.Lock.acquire(readyWithin); err != nil {
+		if err := c.Lock.acquire(context.Background(), readyWithin); err != nil {
 			return nil, err
 		}
 	}

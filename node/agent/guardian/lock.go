@@ -1,6 +1,7 @@
 package guardian
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -22,14 +23,14 @@ type Lock struct {
 	file *os.File // nil while the guardian alone holds it
 }
 
-// Acquire locks the file, which it creates, and waits for an earlier guardian to let go of it. The error says which process
-// holds it.
-func Acquire(path string, wait time.Duration) (*Lock, error) {
+// Acquire locks the file, which it creates, and waits for an earlier guardian to let go of it, until ctx ends at most. The
+// error says which process holds it.
+func Acquire(ctx context.Context, path string, wait time.Duration) (*Lock, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return nil, fmt.Errorf("guardian lock: %w", err)
 	}
 	l := &Lock{path: path}
-	if err := l.acquire(wait); err != nil {
+	if err := l.acquire(ctx, wait); err != nil {
 		return nil, err
 	}
 	return l, nil
@@ -37,7 +38,7 @@ func Acquire(path string, wait time.Duration) (*Lock, error) {
 
 // LockGone waits until no guardian holds the lock, and doesn't take it.
 func LockGone(path string, wait time.Duration) error {
-	l, err := Acquire(path, wait)
+	l, err := Acquire(context.Background(), path, wait)
 	if err != nil {
 		return err
 	}
@@ -45,18 +46,19 @@ func LockGone(path string, wait time.Duration) error {
 	return nil
 }
 
-func (l *Lock) acquire(wait time.Duration) error {
+func (l *Lock) acquire(ctx context.Context, wait time.Duration) error {
 	file, err := os.OpenFile(l.path, os.O_RDWR|os.O_CREATE, 0o640)
 	if err != nil {
 		return fmt.Errorf("guardian lock: %w", err)
 	}
-	for until := time.Now().Add(wait); ; time.Sleep(lockRetry) {
+	for began := time.Now(); ; time.Sleep(lockRetry) {
 		err = flock(file)
 		if err == nil {
 			l.file = file
 			return nil
 		}
-		if !errors.Is(err, unix.EWOULDBLOCK) || time.Now().After(until) {
+		if !errors.Is(err, unix.EWOULDBLOCK) || time.Since(began) > wait || ctx.Err() != nil {
+			wait = min(wait, time.Since(began).Round(time.Millisecond))
 			break
 		}
 	}

@@ -40,7 +40,7 @@ func newRig(t *testing.T, change ...func(*Config)) *rig {
 	t.Helper()
 	r := &rig{t: t, dir: t.TempDir(), nodeID: uuid.NewString(), session: sup.Session{Gen: 1, Seq: 1}, fence: 8 * time.Second}
 	t.Cleanup(func() { goleak.VerifyNone(t) })
-	lock, err := Acquire(filepath.Join(r.dir, "guardian.lock"), time.Second)
+	lock, err := Acquire(context.Background(), filepath.Join(r.dir, "guardian.lock"), time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package guardian
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -107,7 +108,7 @@ func playSupnode() {
 	if err := json.NewDecoder(os.Stdin).Decode(&p); err != nil {
 		panic(err)
 	}
-	lock, err := Acquire(p.Dir+"/guardian.lock", 5*time.Second)
+	lock, err := Acquire(context.Background(), p.Dir+"/guardian.lock", 5*time.Second)
 	if err != nil {
 		panic(err)
 	}
