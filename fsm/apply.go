@@ -20,6 +20,7 @@ func (s *State) Apply(index uint64, e Entry) Applied {
 		open:    map[string]int{},
 	}
 	s.requests.expire(s.clock, MaxKeys)
+	s.overdue()
 	for i := range e.Commands {
 		s.turn.applied.Results[i] = s.command(i, &e.Commands[i])
 		s.advanceAll()
@@ -69,6 +70,8 @@ func (s *State) command(i int, c *Command) Result {
 		return s.bump(c.Bump)
 	case c.Released != nil:
 		return s.released(c.Released)
+	case c.Delivered != nil:
+		return s.delivered(c.Delivered)
 	}
 	return s.ask(i, c)
 }
@@ -94,6 +97,8 @@ func (s *State) request(key string, c *Command) Result {
 		return s.forgetNode(c.ForgetNode)
 	case c.Rebalance != nil:
 		return s.rebalance(c.Rebalance)
+	case c.Deliver != nil:
+		return s.deliver(key, c.Deliver)
 	}
 	panic(fmt.Sprintf("fsm: apply: entry %d has an empty command", s.index))
 }

@@ -71,6 +71,28 @@ func TestKeysAreBounded(t *testing.T) {
 	}
 }
 
+// The oldest replies go when all of them are too many bytes, or with their keys; that their calls were answered stays known.
+func TestRepliesAreBounded(t *testing.T) {
+	q := newRequests()
+	for i := range 10 {
+		q.keep(&request{Key: fmt.Sprintf("r%d", i), Born: int64(i), Outcome: &Outcome{Reply: make([]byte, 10)}})
+	}
+	q.forgetReplies(35)
+	for i := range 10 {
+		o := q.get(fmt.Sprintf("r%d", i)).Outcome
+		if kept := len(o.Reply) == 10; kept != (i >= 7) || !kept && o.Unkept != 10 {
+			t.Errorf("reply %d: %d bytes, %d not kept", i, len(o.Reply), o.Unkept)
+		}
+	}
+	q.expire(0, 2)
+	if q.len() != 2 || q.replies != 20 || q.replying.len() != 2 {
+		t.Errorf("%d requests, %d replies of %d bytes are left", q.len(), q.replying.len(), q.replies)
+	}
+	if o := (Outcome{Reply: make([]byte, MaxReply+1)}).Kept(); o.Reply != nil || o.Unkept != MaxReply+1 {
+		t.Errorf("a reply of %d bytes is kept: %d, not kept: %d", MaxReply+1, len(o.Reply), o.Unkept)
+	}
+}
+
 // A full queue answers busy, which is no outcome: the same key may be used again.
 func TestFullQueueIsBusy(t *testing.T) {
 	w := newWorld(t)

@@ -14,7 +14,8 @@ import (
 //	C3 the lists of wanting slots and of each member's slots are exactly those of the child records, by rising seats
 //	C4 start order: children of a supervisor have rising Orders, below NextOrder
 //	C5 operations: status, operation, cursor and what is outstanding fit together
-//	C6 whoever waits has a pending request, and every pending request waits in exactly one place
+//	C6 whoever waits has a pending request, and every pending request waits in exactly one place; a message that is delivered
+//	   has a claim, and the replies that are kept are those of the outcomes
 //	C7 windows ascend, are not ahead of the clock, and hold at most max_restarts stamps
 //	C8 event ids have no gap
 //	C9 counts are those of the records
@@ -453,6 +454,20 @@ func (s *State) checkRequests(waits map[string]int) error {
 	}
 	if len(waits) != s.requests.pending.len() {
 		return fmt.Errorf("C6: %d requests wait, %d are pending", len(waits), s.requests.pending.len())
+	}
+	for r := range s.requests.delivering.all() {
+		if r.Outcome != nil || r.Deliver == nil || r.Deliver.Claim == 0 {
+			return fmt.Errorf("C6: request %q is wrongly listed as delivered", r.Key)
+		}
+	}
+	replies := 0
+	for r := range s.requests.client.all() {
+		if replies += len(r.Outcome.Reply); len(r.Outcome.Reply) > 0 && s.requests.replying.get(r.Key) != r {
+			return fmt.Errorf("C6: the reply to request %q is not counted", r.Key)
+		}
+	}
+	if replies != s.requests.replies || replies > MaxReplies {
+		return fmt.Errorf("C6: %d bytes of replies are kept; counted %d", replies, s.requests.replies)
 	}
 	for _, q := range []*roll[string, request]{&s.requests.own, &s.requests.client} {
 		born := int64(-1 << 63)

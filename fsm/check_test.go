@@ -50,6 +50,10 @@ func TestCheckSeesBrokenInvariants(t *testing.T) {
 		}},
 		{"a pending request that nobody answers", "C6", func(s *State) { s.requests.pending.add(&request{Key: "x"}) }},
 		{"a child's request that is not pending", "C6", func(s *State) { edited(s, w1, func(c *Child) { c.Waiters = []Waiter{{Key: "x"}} }) }},
+		{"a message that nobody delivers", "C6", func(s *State) { s.requests.delivering.add(&request{Key: "x"}) }},
+		{"a reply that is not counted", "C6", func(s *State) {
+			s.requests.client.add(&request{Key: "x", Born: s.clock, Outcome: &Outcome{Reply: []byte("1")}})
+		}},
 		{"a window ahead of the clock", "C7", func(s *State) { head(s, "pool", func(h *Supervisor) { h.Stamps = []int64{s.clock + 1} }) }},
 		{"a window that is not sorted", "C7", func(s *State) { head(s, "pool", func(h *Supervisor) { h.Stamps = []int64{2, 1} }) }},
 		{"a window over its limit", "C7", func(s *State) { head(s, "pool", func(h *Supervisor) { h.Stamps = []int64{1, 2, 3, 4} }) }},

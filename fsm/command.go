@@ -43,6 +43,9 @@ type Command struct {
 	ForgetNode *ForgetNode `cbor:"41,keyasint,omitempty"`
 	Rebalance  *Rebalance  `cbor:"42,keyasint,omitempty"`
 	Move       *Move       `cbor:"43,keyasint,omitempty"`
+
+	Deliver   *Deliver   `cbor:"50,keyasint,omitempty"`
+	Delivered *Delivered `cbor:"51,keyasint,omitempty"`
 }
 
 // Request identifies what a client asked for: the effect of a key happens once (S36).
@@ -136,6 +139,22 @@ type Rebalance struct {
 type Move struct {
 	Key sup.Key         `cbor:"1,keyasint"`
 	Inc sup.Incarnation `cbor:"2,keyasint"`
+}
+
+// Deliver is a client's message to an actor, under the client's key: Node is to deliver it, once, and says with Delivered what
+// came of it. It is Pending until then; Claim tells this one from others that the same key is given.
+type Deliver struct {
+	Key   sup.Key      `cbor:"1,keyasint"` // of the child
+	Node  sup.NodeName `cbor:"2,keyasint"`
+	Claim uint64       `cbor:"3,keyasint"` // drawn at random; not 0
+}
+
+// Delivered ends a Deliver. Stale unless that very Claim is pending.
+type Delivered struct {
+	Request string `cbor:"1,keyasint"` // the request's key
+	Claim   uint64 `cbor:"2,keyasint"`
+	// Outcome is what came of the message; nil: it was not delivered, and the key may be used again.
+	Outcome *Outcome `cbor:"3,keyasint,omitempty"`
 }
 
 // Report is what an agent says of one incarnation. Stale unless the slot holds that very incarnation (slot guard).
@@ -273,9 +292,12 @@ type Outcome struct {
 	Index       uint64       `cbor:"6,keyasint"`            // the entry that completed it
 	Moves       []sup.Move   `cbor:"20,keyasint,omitempty"` // of a Rebalance
 	Changes     []sup.Change `cbor:"21,keyasint,omitempty"` // of an ApplyManifest
+	Reply       []byte       `cbor:"22,keyasint,omitempty"` // of a Deliver: what a call was answered, JSON
+	Unkept      int          `cbor:"23,keyasint,omitempty"` // bytes of a Reply that is not kept
+	Claim       uint64       `cbor:"24,keyasint,omitempty"` // of a Deliver that is pending; never kept
 }
 
-// Completion pairs a request's key with its outcome.
+// Completion pairs a request's key with its outcome; nil: it had no effect, and may be asked again under its key.
 type Completion struct {
 	Key     string
 	Outcome *Outcome

@@ -85,7 +85,7 @@ func (s *State) Capture() *Image {
 	for t := range s.trees.all() {
 		m.trees = append(m.trees, imageTree{t.head, t.children.copyRows()})
 	}
-	m.requests = slices.Concat(s.requests.pending.copyRows(), s.requests.own.copyRows(), s.requests.client.copyRows())
+	m.requests = slices.Concat(s.requests.pending.copyRows(), s.requests.delivering.copyRows(), s.requests.own.copyRows(), s.requests.client.copyRows())
 	return m
 }
 

@@ -41,6 +41,7 @@ func (s *State) nodeDown(c *NodeDown) Result {
 // loseNode frees every slot of a member whose session is over: one event first with all affected children, then one
 // decision for each supervisor, in the order of their creation (S23).
 func (s *State) loseNode(m *member, why string, failed bool) {
+	s.undelivered(m.node.Name)
 	slots := s.affected(m)
 	if failed {
 		e := sup.Event{Type: sup.EventNodeFailureDetected, Node: m.node.Name, Reason: truncate(why, MaxReason)}

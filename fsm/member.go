@@ -43,6 +43,7 @@ func (s *State) register(c *Register) Result {
 		m.node.Status = MemberDraining
 	}
 	s.noteNode(c.Node)
+	s.undelivered(c.Node)
 	if live {
 		s.loseNode(m, whyAnew, true)
 	}

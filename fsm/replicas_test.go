@@ -87,7 +87,7 @@ func (c tally) missing() (few []string) {
 	for _, kind := range []string{
 		"Bootstrap", "Establish", "Tick", "Register", "NodeDown", "Leave", "Left", "Report", "SetTTL", "TTLRetired", "Bump", "Released",
 		"StartSupervisor", "StopSupervisor", "StartChild", "TerminateChild", "RestartChild", "ApplyManifest", "op applying, first half", "op applying, second half",
-		"Drain", "ForgetNode", "Rebalance", "Move", "drained", "aimed", "forgotten",
+		"Drain", "ForgetNode", "Rebalance", "Move", "Deliver", "Delivered", "message lost", "drained", "aimed", "forgotten",
 		"op starting", "op stopping", "op undoing a start", "queue", "held", "stop owed", "stopped", "slot Unplaced", "slot Placed", "slot Running",
 		"slot Stopping", "wants", "pending reason", "exited", "lost at start", "window", "request completed later", "migrated", "intensity exceeded",
 		"made from a template", "backoff", "auto shutdown",
@@ -202,16 +202,18 @@ func (g *generator) draws() Command {
 	}
 	up := g.nodes(func(n *Node) bool { return n.Status == MemberUp })
 	switch k := g.n("kind", 100); {
+	case k < 4:
+		return g.message()
 	case g.s.held && k < 25:
 		return Command{Released: &Released{Gen: g.s.gen}}
-	case k < 3 && len(g.past) > 0:
+	case k < 7 && len(g.past) > 0:
 		return pick(g, "past", g.past)
-	case k < 5 && len(g.ended) > 0:
+	case k < 8 && len(g.ended) > 0:
 		r := pick(g, "ended", g.ended)
 		return Command{Report: &r}
-	case k < 6:
-		return Command{Bump: &Bump{Gen: g.s.gen + 1}}
 	case k < 9:
+		return Command{Bump: &Bump{Gen: g.s.gen + 1}}
+	case k < 10:
 		return Command{Tick: &Tick{}}
 	case k < 11:
 		return Command{Establish: &Establish{Term: g.s.term + 1, Leader: pick(g, "leader", nodeNames)}}
@@ -263,6 +265,25 @@ func (g *generator) draws() Command {
 		return g.requested(Command{Rebalance: &Rebalance{Moves: plan}})
 	}
 	return g.asks()
+}
+
+// message draws one that a node is to deliver, or what came of one.
+func (g *generator) message() Command {
+	if r := g.s.requests.delivering.first(); r != nil && g.n("delivered", 2) == 0 {
+		d := &Delivered{Request: r.Key, Claim: r.Deliver.Claim}
+		switch g.n("came of it", 4) {
+		case 0, 1:
+			d.Outcome = &Outcome{Reply: []byte("42")}
+		case 2:
+			d.Outcome = &Outcome{Problem: &sup.Problem{Code: sup.CodeCallFailed}}
+		}
+		return Command{Delivered: d}
+	}
+	c := g.requested(Command{Deliver: &Deliver{Key: key("pool", "w1"), Node: pick(g, "node", nodeNames), Claim: 1 + uint64(g.n("claim", 9))}})
+	if c.Request != nil {
+		c.Request.Own = false
+	}
+	return c
 }
 
 var nodeNames = []sup.NodeName{"n1", "n2", "n3", "n4"}
@@ -508,6 +529,9 @@ func (g *generator) count(a Applied) {
 			g.seen[what]++
 		}
 	}
+	for _, c := range a.Completed {
+		saw("message lost", c.Outcome != nil && c.Outcome.Problem != nil && c.Outcome.Problem.Code == sup.CodeOutcomeUnknown)
+	}
 	for t := range g.s.trees.all() {
 		saw("op starting", t.head.starting())
 		saw("op stopping", t.head.stopping())
@@ -567,6 +591,10 @@ func (g *generator) count(a Applied) {
 
 func kindOf(c Command) string {
 	switch {
+	case c.Deliver != nil:
+		return "Deliver"
+	case c.Delivered != nil:
+		return "Delivered"
 	case c.Bootstrap != nil:
 		return "Bootstrap"
 	case c.Establish != nil:

@@ -14,21 +14,28 @@ type request struct {
 	Own     bool     `cbor:"3,keyasint,omitempty"`
 	Born    int64    `cbor:"4,keyasint"`           // cluster time of its outcome, of a pending one of its beginning
 	Outcome *Outcome `cbor:"5,keyasint,omitempty"` // nil = pending
+	Deliver *Deliver `cbor:"6,keyasint,omitempty"` // of a pending one that is a message
 }
 
 // requests is the table of idempotency keys: pending ones, and the outcomes of others in the order in which they ended.
 // Keys made by nodes live for minutes, clients' keys for a day; pending ones until they end.
 type requests struct {
-	pending, own, client roll[string, request]
+	pending, delivering roll[string, request] // delivering: the messages
+	own, client         roll[string, request]
+	replying            roll[string, request] // those of client whose outcome has a reply
+	replies             int                   // bytes of these
 }
 
 func newRequests() requests {
 	key := func(r *request) string { return r.Key }
-	return requests{pending: newRoll(key), own: newRoll(key), client: newRoll(key)}
+	return requests{pending: newRoll(key), delivering: newRoll(key), own: newRoll(key), client: newRoll(key), replying: newRoll(key)}
 }
 
 func (q *requests) get(key string) *request {
 	if r := q.pending.get(key); r != nil {
+		return r
+	}
+	if r := q.delivering.get(key); r != nil {
 		return r
 	}
 	if r := q.own.get(key); r != nil {
@@ -37,14 +44,63 @@ func (q *requests) get(key string) *request {
 	return q.client.get(key)
 }
 
-func (q *requests) len() int { return q.pending.len() + q.own.len() + q.client.len() }
+func (q *requests) len() int { return q.waiting() + q.own.len() + q.client.len() }
+
+// waiting is how many are pending.
+func (q *requests) waiting() int { return q.pending.len() + q.delivering.len() }
+
+// begin records a pending request.
+func (q *requests) begin(r *request) {
+	if r.Deliver != nil {
+		q.delivering.add(r)
+	} else {
+		q.pending.add(r)
+	}
+}
+
+// end takes a pending request out; nil = none is pending under key.
+func (q *requests) end(key string) *request {
+	for _, in := range []*roll[string, request]{&q.pending, &q.delivering} {
+		if r := in.get(key); r != nil {
+			in.drop(key)
+			return r
+		}
+	}
+	return nil
+}
 
 // keep records an outcome.
 func (q *requests) keep(r *request) {
 	if r.Own {
 		q.own.add(r)
-	} else {
-		q.client.add(r)
+		return
+	}
+	q.client.add(r)
+	if n := len(r.Outcome.Reply); n > 0 {
+		q.replying.add(r)
+		q.replies += n
+	}
+}
+
+// forget drops the outcome of a client's request.
+func (q *requests) forget(key string) {
+	q.client.drop(key)
+	if r := q.replying.get(key); r != nil {
+		q.replying.drop(key)
+		q.replies -= len(r.Outcome.Reply)
+	}
+}
+
+// forgetReplies takes the oldest replies out of their outcomes until limit bytes are left.
+func (q *requests) forgetReplies(limit int) {
+	for q.replies > limit {
+		r := *q.replying.first()
+		o := *r.Outcome
+		o.Reply, o.Unkept = nil, len(o.Reply)
+		r.Outcome = &o
+		q.replying.drop(r.Key)
+		q.replies -= o.Unkept
+		q.client.set(&r)
 	}
 }
 
@@ -54,15 +110,16 @@ func (q *requests) expire(now int64, limit int) {
 		q.own.drop(r.Key)
 	}
 	for r := q.client.first(); r != nil && now-r.Born > keyLife; r = q.client.first() {
-		q.client.drop(r.Key)
+		q.forget(r.Key)
 	}
+	q.forgetReplies(MaxReplies)
 	for q.len() > limit {
 		own, client := q.own.first(), q.client.first()
 		switch {
 		case own != nil && (client == nil || own.Born <= client.Born):
 			q.own.drop(own.Key)
 		case client != nil:
-			q.client.drop(client.Key)
+			q.forget(client.Key)
 		default:
 			return
 		}
@@ -83,7 +140,7 @@ func (s *State) begin(r *Request) (Result, bool) {
 	}
 	known := s.requests.get(r.Key)
 	switch {
-	case known == nil && s.requests.pending.len() >= MaxPending:
+	case known == nil && s.requests.waiting() >= MaxPending:
 		return refused(busy(fmt.Sprintf("%d requests are waiting for their outcome; try again later", MaxPending), MaxPending)), true
 	case known == nil:
 		return Result{}, false
@@ -106,12 +163,13 @@ func (s *State) ask(i int, c *Command) Result {
 	key := ""
 	if r := c.Request; r != nil && r.Key != "" {
 		key = r.Key
-		s.requests.pending.add(&request{Key: key, Hash: r.Hash, Own: r.Own, Born: s.clock})
+		s.requests.begin(&request{Key: key, Hash: r.Hash, Own: r.Own, Born: s.clock, Deliver: c.Deliver})
 		s.turn.open[key] = i
 	}
 	res := s.request(key, c)
+	_, open := s.turn.open[key]
 	switch {
-	case res.Status == Pending && key != "" && s.requests.pending.get(key) == nil:
+	case res.Status == Pending && key != "" && !open:
 		return s.turn.applied.Results[i]
 	case res.Status == Pending:
 		return res
@@ -124,7 +182,7 @@ func (s *State) ask(i int, c *Command) Result {
 func (s *State) settle(key string, res Result) Result {
 	if res.Status == Stale || res.Problem != nil && res.Problem.Code == sup.CodeBusy {
 		if key != "" {
-			s.requests.pending.drop(key)
+			s.requests.end(key)
 			delete(s.turn.open, key)
 		}
 		return res
@@ -142,12 +200,11 @@ func (s *State) complete(key string, o *Outcome) {
 	if key == "" {
 		return
 	}
-	r := s.requests.pending.get(key)
+	r := s.requests.end(key)
 	if r == nil {
 		panic("fsm: requests: a request that is not pending is completed")
 	}
 	o.Index = s.index
-	s.requests.pending.drop(key)
 	s.requests.keep(&request{Key: r.Key, Hash: r.Hash, Own: r.Own, Born: s.clock, Outcome: o})
 	s.turn.applied.Completed = append(s.turn.applied.Completed, Completion{Key: key, Outcome: o})
 	if i, ok := s.turn.open[key]; ok {

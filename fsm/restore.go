@@ -131,7 +131,7 @@ func (b *builder) add(kind frameKind, body []byte) error {
 			return fmt.Errorf("request %q comes twice", r.Key)
 		}
 		if r.Outcome == nil {
-			s.requests.pending.add(r)
+			s.requests.begin(r)
 		} else {
 			s.requests.keep(r)
 		}

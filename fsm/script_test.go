@@ -41,6 +41,7 @@ var update = flag.Bool("update", false, "write the traces of testdata/*.txt anew
 //	leaderless · leader               entries carry no placements · they do, and what wants a node is placed now
 //	reboot                            the state is replaced by its snapshot
 //	bump · released · ttl H TTL · retired TTL
+//	deliver SUP/ID NODE CLAIM         a message that NODE is to deliver · delivered K CLAIM reply=JSON, problem=CODE or unsent=y   what came of it
 //	key K ORDER                       ask under this idempotency key; "hash=X" changes what was asked
 //	show · members · events           what readers see
 //	order ; order                     in one entry
@@ -259,6 +260,21 @@ func (p *player) command(words []string) Command {
 			limit, _ = strconv.Atoi(m)
 		}
 		return request(Command{Rebalance: &Rebalance{Max: limit, Moves: p.s.PlanRebalance(limit)}})
+	case "deliver":
+		claim, _ := strconv.ParseUint(words[3], 10, 64)
+		return request(Command{Deliver: &Deliver{Key: at(), Node: sup.NodeName(words[2]), Claim: claim}})
+	case "delivered":
+		d := &Delivered{Request: words[1]}
+		d.Claim, _ = strconv.ParseUint(words[2], 10, 64)
+		if opts["unsent"] == "" {
+			o := Outcome{Reply: []byte(opts["reply"])}
+			if code := opts["problem"]; code != "" {
+				o = Outcome{Problem: &sup.Problem{Code: sup.Code(code), Detail: "no \xff"}}
+			}
+			o = o.Kept()
+			d.Outcome = &o
+		}
+		return Command{Delivered: d}
 	case "bump":
 		return Command{Bump: &Bump{Gen: p.s.gen + 1}}
 	case "released":

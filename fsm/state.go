@@ -221,6 +221,14 @@ func (s *State) Outcome(key string) (o *Outcome, pending, known bool) {
 	return r.Outcome, false, true
 }
 
+// Claim is that of the Deliver which is pending under a key; 0 = none is.
+func (s *State) Claim(key string) uint64 {
+	if r := s.requests.delivering.get(key); r != nil {
+		return r.Deliver.Claim
+	}
+	return 0
+}
+
 // Events are at most limit events with an id above since, oldest first, and the ids of the oldest and the newest event
 // kept (newest+1 and newest when none is). When since+1 < oldest the answer has a gap: events_compacted.
 func (s *State) Events(since uint64, limit int) (events []sup.Event, oldest, newest uint64) {

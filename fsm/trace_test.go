@@ -114,6 +114,9 @@ func slot(c *Child, now int64) string {
 }
 
 func outcome(o *Outcome) string {
+	if o == nil {
+		return "is free again"
+	}
 	if o.Problem != nil {
 		text := "fails: " + o.Problem.Error()
 		if len(o.Problem.Reasons) > 0 {
@@ -133,6 +136,9 @@ func outcome(o *Outcome) string {
 	}
 	if o.Changes != nil {
 		text += ": " + inWords(o.Changes)
+	}
+	if len(o.Reply) > 0 {
+		text += ", answered " + string(o.Reply)
 	}
 	return text
 }
