@@ -262,9 +262,10 @@ func (m *memory) await(ctx context.Context, q node.Query) error {
 }
 
 // CallChild answers every call with its value; a cast to a child that is not there is refused, all others are taken.
-func (m *memory) CallChild(ctx context.Context, k sup.Key, in actor.Incoming, timeout time.Duration) (json.RawMessage, error) {
+func (m *memory) CallChild(ctx context.Context, k sup.Key, in actor.Incoming, timeout time.Duration, key string) (json.RawMessage, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.seen = append(m.seen, key)
 	m.waited = timeout
 	if m.state.Child(k) == nil {
 		return nil, m.state.NoChild(k)
@@ -272,8 +273,8 @@ func (m *memory) CallChild(ctx context.Context, k sup.Key, in actor.Incoming, ti
 	return in.Value, m.refuse
 }
 
-func (m *memory) CastChild(ctx context.Context, k sup.Key, in actor.Incoming) error {
-	_, err := m.CallChild(ctx, k, in, 0)
+func (m *memory) CastChild(ctx context.Context, k sup.Key, in actor.Incoming, key string) error {
+	_, err := m.CallChild(ctx, k, in, 0, key)
 	return err
 }
 

@@ -26,13 +26,13 @@ type castMessage struct {
 }
 
 type call struct {
-	Patience
+	Writing
 	OneChild
 	Body callMessage
 }
 
 type cast struct {
-	Patience
+	Writing
 	OneChild
 	Body castMessage
 }
@@ -43,26 +43,30 @@ type reply struct {
 }
 
 // delivering are the codes of what is delivered, or not, to a child.
-var delivering = []sup.Code{sup.CodeNoLeader, sup.CodeSupervisorNotFound, sup.CodeChildNotFound, sup.CodeNotAnActor, sup.CodeCallFailed}
+var delivering = []sup.Code{sup.CodeNoLeader, sup.CodeSupervisorNotFound, sup.CodeChildNotFound, sup.CodeNotAnActor, sup.CodeCallFailed, sup.CodeOutcomeUnknown, sup.CodeIdempotencyKeyReused}
 
 func (a *api) messageRoutes() {
 	tags := []string{"messages"}
 	register(a, huma.Operation{
 		Method: http.MethodPost, Path: "/v1/supervisors/{sup}/children/{child}/call", OperationID: "call-child", Summary: "Call an actor child", Tags: tags,
-		Responses: refuses(delivering, stopped, sup.CodeCallTimeout, sup.CodeOutcomeUnknown),
-		Description: "Waits until the child runs and has answered. A call is carried out at most once and is recorded nowhere: an Idempotency-Key has no effect. " +
-			"After call_timeout and outcome_unknown it may have been carried out; ask again only what may happen twice.",
+		Responses: refuses(delivering, stopped, sup.CodeCallTimeout),
+		Description: "Waits until the child runs and has answered. A call is carried out at most once, and without an Idempotency-Key recorded nowhere: " +
+			"after call_timeout and outcome_unknown it may have been carried out; ask again only what may happen twice. All calls with one key are carried out " +
+			"once, at whatever node they are asked, and answered what the first one was, which they wait for while it is under way. busy and no_leader are " +
+			"no outcome: the key is free again. An answer of more than 64 KiB is given once and not kept: a repeat is outcome_unknown, and so is a call whose " +
+			"node was lost before it said what came of it.",
 	}, a.call)
 	register(a, huma.Operation{
 		Method: http.MethodPost, Path: "/v1/supervisors/{sup}/children/{child}/cast", OperationID: "cast-to-child", Summary: "Cast to an actor child", Tags: tags,
-		Responses:   refuses(delivering, stopped, sup.CodeOutcomeUnknown),
-		Description: "Answers when the message is queued, on this node or towards the child's. It is recorded nowhere: an Idempotency-Key has no effect.", DefaultStatus: http.StatusAccepted,
+		Responses: refuses(delivering, stopped),
+		Description: "Answers when the message is queued, on this node or towards the child's. All casts with one Idempotency-Key queue one message; without a " +
+			"key it is recorded nowhere.", DefaultStatus: http.StatusAccepted,
 	}, func(ctx context.Context, in *cast) (*struct{}, error) {
 		ctx, err := in.apply(ctx)
 		if err != nil {
 			return nil, err
 		}
-		return nil, a.node.CastChild(ctx, in.key(), incoming(in.Body.Type, in.Body.Value))
+		return nil, a.node.CastChild(ctx, in.key(), incoming(in.Body.Type, in.Body.Value), in.IdempotencyKey)
 	})
 }
 
@@ -78,7 +82,7 @@ func (a *api) call(ctx context.Context, in *call) (*struct{ Body reply }, error)
 	if err != nil {
 		return nil, err
 	}
-	answer, err := a.node.CallChild(ctx, in.key(), incoming(in.Body.Type, in.Body.Value), time.Duration(timeout))
+	answer, err := a.node.CallChild(ctx, in.key(), incoming(in.Body.Type, in.Body.Value), time.Duration(timeout), in.IdempotencyKey)
 	if err != nil {
 		return nil, err
 	}

@@ -19,9 +19,9 @@ type Node interface {
 	Do(ctx context.Context, cmd fsm.Command, key string) (fsm.Outcome, error)
 	DoCommitted(ctx context.Context, cmd fsm.Command, key string) (fsm.Outcome, error)
 	Read(ctx context.Context, q node.Query) (node.Answer, error)
-	// CallChild and CastChild send messages to actors, wherever they run.
-	CallChild(ctx context.Context, k sup.Key, in actor.Incoming, timeout time.Duration) (json.RawMessage, error)
-	CastChild(ctx context.Context, k sup.Key, in actor.Incoming) error
+	// CallChild and CastChild send messages to actors, wherever they run; key as for Do, but with none nothing is recorded.
+	CallChild(ctx context.Context, k sup.Key, in actor.Incoming, timeout time.Duration, key string) (json.RawMessage, error)
+	CastChild(ctx context.Context, k sup.Key, in actor.Incoming, key string) error
 	Logs(ctx context.Context, q node.LogQuery) (node.LogReader, error)
 	// TransferLeadership hands the leadership over, to any server when none is named, and returns who leads then.
 	TransferLeadership(ctx context.Context, to sup.NodeName) (sup.NodeName, error)

@@ -16,9 +16,11 @@ func TestKeysReachTheNode(t *testing.T) {
 	f := newFace(t)
 	f.must(http.StatusCreated, http.MethodPost, "/v1/supervisors", pool, "Idempotency-Key: k1")
 	f.must(http.StatusOK, http.MethodPost, "/v1/supervisors/pool/children/w1/restart", "", "Idempotency-Key: k2")
-	f.must(http.StatusNoContent, http.MethodDelete, "/v1/supervisors/pool/children/w1", "", "Idempotency-Key: k3")
-	f.must(http.StatusOK, http.MethodDelete, "/v1/supervisors/pool", "", "Idempotency-Key: k4")
-	if got := strings.Join(f.seen, " "); got != "k1 k2 k3 k4" {
+	f.must(http.StatusOK, http.MethodPost, "/v1/supervisors/pool/children/w1/call", `{"type": "x", "value": 1}`, "Idempotency-Key: k3")
+	f.must(http.StatusAccepted, http.MethodPost, "/v1/supervisors/pool/children/w1/cast", `{"type": "x", "value": 1}`, "Idempotency-Key: k4")
+	f.must(http.StatusNoContent, http.MethodDelete, "/v1/supervisors/pool/children/w1", "", "Idempotency-Key: k5")
+	f.must(http.StatusOK, http.MethodDelete, "/v1/supervisors/pool", "", "Idempotency-Key: k6")
+	if got := strings.Join(f.seen, " "); got != "k1 k2 k3 k4 k5 k6" {
 		t.Errorf("keys %q", got)
 	}
 	if w := f.ask(http.MethodPost, "/v1/supervisors", pool, "Idempotency-Key: "+strings.Repeat("k", 256)); w.Code != http.StatusBadRequest {

@@ -74,9 +74,9 @@ func takesMessage(cmd *cobra.Command, args []string) error {
 	return takes("SUP", "CHILD", "TYPE")(cmd, args)
 }
 
-// message is the request that sends a message. It goes to the next node only when it did not reach this one.
+// message is the request that sends a message.
 func (c *command) message(kind string, args []string, body map[string]any) (client.Request, error) {
-	request := client.Request{Method: http.MethodPost, Path: append(childPath(args[0], args[1]), kind), Once: true}
+	request := client.Request{Method: http.MethodPost, Path: append(childPath(args[0], args[1]), kind), Light: true}
 	if len(args) > 3 {
 		value := []byte(args[3])
 		if args[3] == "-" {

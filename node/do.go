@@ -47,9 +47,16 @@ func (n *Node) do(ctx context.Context, cmd fsm.Command, key string, committed bo
 	if err != nil {
 		return Outcome{}, err
 	}
-	ask := doRequest{Command: cmd, Committed: committed}
-	ask.Command.Request = req
-	var reply Outcome
+	cmd.Request = req
+	reply, err := n.request(ctx, doRequest{Command: cmd, Committed: committed})
+	if err == nil && reply.Problem != nil {
+		err = reply.Problem
+	}
+	return reply, err
+}
+
+// request asks the leader, again and again until there is an answer.
+func (n *Node) request(ctx context.Context, ask doRequest) (reply Outcome, err error) {
 	err = n.atLeader(ctx, func(ctx context.Context, at leaderAddr) error {
 		if at.here {
 			reply, err = n.doHere(ctx, ask)
@@ -57,13 +64,7 @@ func (n *Node) do(ctx context.Context, cmd fsm.Command, key string, committed bo
 		}
 		return n.port.Call(ctx, at.addr, at.name, methodDo, ask, &reply)
 	})
-	if err != nil {
-		return Outcome{}, err
-	}
-	if reply.Problem != nil {
-		return reply, reply.Problem
-	}
-	return reply, nil
+	return reply, err
 }
 
 // identify gives a command the identity under which its effect happens once.
@@ -198,11 +199,24 @@ func (n *Node) doHere(ctx context.Context, ask doRequest) (Outcome, error) {
 		}
 	}
 	var o *Outcome
-	n.fsm.View(func(s *fsm.State) { o, _, _ = s.Outcome(key) })
-	if o != nil {
-		return *o, nil
+	var claim uint64
+	n.fsm.View(func(s *fsm.State) {
+		o, _, _ = s.Outcome(key)
+		claim = s.Claim(key)
+	})
+	switch d := ask.Command.Deliver; {
+	case d != nil && d.Claim == claim:
+		return Outcome{Claim: claim}, nil
+	case o == nil:
+		o, err = n.await(ctx, lead, ask.Command, done)
 	}
-	return n.await(ctx, lead, ask.Command, done)
+	switch {
+	case err != nil:
+		return Outcome{}, err
+	case o == nil: // a message that was not sent: it is this one's turn
+		return n.doHere(ctx, ask)
+	}
+	return *o, nil
 }
 
 // committed is the answer to a request whose outcome is not waited for: what it concerns. It is not known of a child whose
@@ -231,23 +245,23 @@ func (n *Node) committed(cmd fsm.Command) (o Outcome, known bool) {
 const overdueAfter = 5 * time.Second
 
 // await waits for a request's outcome, for as long as this node leads.
-func (n *Node) await(ctx context.Context, lead *leadership, cmd fsm.Command, done <-chan *Outcome) (Outcome, error) {
+func (n *Node) await(ctx context.Context, lead *leadership, cmd fsm.Command, done <-chan *Outcome) (*Outcome, error) {
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
 	var watch stopWatch
 	for {
 		select {
 		case o := <-done:
-			return *o, nil
+			return o, nil
 		case <-lead.over:
-			return Outcome{}, n.notLeader()
+			return nil, n.notLeader()
 		case <-ctx.Done():
-			return Outcome{}, ctx.Err()
+			return nil, ctx.Err()
 		case <-tick.C:
 			var p *sup.Problem
 			n.fsm.View(func(s *fsm.State) { p = watch.overdue(s, cmd, time.Now()) })
 			if p != nil {
-				return Outcome{}, p
+				return nil, p
 			}
 		}
 	}

@@ -45,6 +45,7 @@ type whoReply struct {
 // serve registers what other nodes may ask of this one.
 func (n *Node) serve() {
 	n.serveTransfer()
+	n.serveDelivered()
 	n.port.Handle(methodDo, func(ctx context.Context, _ sup.NodeName, body []byte) (any, error) {
 		var ask doRequest
 		if err := rpc.Decode(body, &ask); err != nil {
@@ -53,7 +54,7 @@ func (n *Node) serve() {
 		if ask.Command.Request == nil {
 			return nil, errors.New("a forwarded request names its key")
 		}
-		if !forClients(ask.Command) {
+		if !forClients(ask.Command) && !isClaim(ask.Command) {
 			return nil, errNoRequest
 		}
 		if _, err := prepared(ask.Command); err != nil {

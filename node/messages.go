@@ -15,23 +15,42 @@ import (
 )
 
 // CallChild has an actor carry out a call that came as JSON, wherever it runs; timeout bounds it, 0 = actor.DefaultCallTimeout.
-// It is carried out at most once (S41). Errors are *supervisor.Problem.
-func (n *Node) CallChild(ctx context.Context, k sup.Key, in actor.Incoming, timeout time.Duration) (json.RawMessage, error) {
+// It is carried out at most once (S41). With a key, the client's idempotency key, that holds for all calls with the key, and
+// each of them has the answer of the first; an answer of more than fsm.MaxReply bytes is not kept for them. Errors are
+// *supervisor.Problem.
+func (n *Node) CallChild(ctx context.Context, k sup.Key, in actor.Incoming, timeout time.Duration, key string) (json.RawMessage, error) {
 	if timeout <= 0 {
 		timeout = actor.DefaultCallTimeout
 	}
+	send := func(ctx context.Context) (json.RawMessage, error) { return n.call(ctx, k, in, timeout) }
+	if key == "" {
+		return send(ctx)
+	}
+	return n.once(ctx, message{Key: k, Type: in.Type, Value: in.Value, Timeout: timeout}, key, send)
+}
+
+func (n *Node) call(ctx context.Context, k sup.Key, in actor.Incoming, timeout time.Duration) (json.RawMessage, error) {
 	within, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	reply, err := n.courier.CallJSON(within, actor.RefTo(string(k.Supervisor), string(k.Child)), in)
 	if err != nil && ctx.Err() != nil {
-		return nil, &sup.Problem{Code: sup.CodeOutcomeUnknown, Supervisor: k.Supervisor, Child: k.Child,
-			Detail: fmt.Sprintf("the call of %s was given up before child %s answered: it may have been carried out, and is not repeated", in.Type, k)}
+		return nil, unknownOutcome(k, fmt.Sprintf("the call of %s was given up before child %s answered: it may have been carried out, and is not repeated", in.Type, k))
 	}
 	return reply, messageProblem(k, in.Type, err, timeout)
 }
 
-// CastChild queues a message that came as JSON for an actor, wherever it runs. Errors are *supervisor.Problem, or ctx's.
-func (n *Node) CastChild(ctx context.Context, k sup.Key, in actor.Incoming) error {
+// CastChild queues a message that came as JSON for an actor, wherever it runs. With a key, the client's idempotency key, all
+// casts with the key queue one message. Errors are *supervisor.Problem, or ctx's.
+func (n *Node) CastChild(ctx context.Context, k sup.Key, in actor.Incoming, key string) error {
+	if key == "" {
+		return n.cast(ctx, k, in)
+	}
+	send := func(ctx context.Context) (json.RawMessage, error) { return nil, n.cast(ctx, k, in) }
+	_, err := n.once(ctx, message{Key: k, Cast: true, Type: in.Type, Value: in.Value}, key, send)
+	return err
+}
+
+func (n *Node) cast(ctx context.Context, k sup.Key, in actor.Incoming) error {
 	asking, cancel := context.WithTimeout(ctx, leaderTimeout(ctx))
 	defer cancel()
 	err := n.courier.CastJSON(asking, actor.RefTo(string(k.Supervisor), string(k.Child)), in)

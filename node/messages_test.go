@@ -23,6 +23,7 @@ var (
 	deskAdd    = actor.DefineCall[int, int]("desk.add")
 	deskEffect = actor.DefineCall[string, string]("desk.effect") // has an effect that the test counts
 	deskHold   = actor.DefineCall[string, string]("desk.hold")   // has one too, and then hangs until the test lets go
+	deskLong   = actor.DefineCall[int, string]("desk.long")      // answers so many bytes
 	deskFail   = actor.DefineCall[string, int]("desk.fail")
 	deskPanic  = actor.DefineCall[string, int]("desk.panic")
 	deskAsk    = actor.DefineCall[deskRound, int]("desk.ask") // asks the next desk, and that the one after it
@@ -78,6 +79,7 @@ func (o *office) registry() *actor.Registry {
 		}
 		return c.Node(), nil
 	})
+	actor.OnCall(b, deskLong, func(_ *actor.Context, _ *desk, n int) (string, error) { return strings.Repeat("x", n), nil })
 	actor.OnCall(b, deskFail, func(_ *actor.Context, _ *desk, why string) (int, error) { return 0, errors.New(why) })
 	actor.OnCall(b, deskPanic, func(_ *actor.Context, _ *desk, why string) (int, error) { panic(why) })
 	actor.OnCall(b, deskAsk, func(c *actor.Context, _ *desk, r deskRound) (int, error) {
@@ -129,22 +131,22 @@ func TestMessagesReachActorsOnEveryNode(t *testing.T) {
 			t.Run(fmt.Sprintf("%s to %s", from, to), func(t *testing.T) { c.converse(ctx, t, n, to) })
 		}
 		sum++
-		if got, err := n.CallChild(ctx, inPool("n2"), jsonCall("desk.add", "100"), 0); err != nil || string(got) != fmt.Sprint(sum*100+sum) {
+		if got, err := n.CallChild(ctx, inPool("n2"), jsonCall("desk.add", "100"), 0, ""); err != nil || string(got) != fmt.Sprint(sum*100+sum) {
 			t.Errorf("%s: %s %v", from, got, err)
 		}
 		if err := deskNote.Cast(ctx, n.Ref("pool", "exec"), 1); !errors.Is(err, actor.ErrNotActor) {
 			t.Errorf("%s: a cast to a command: %v", from, err)
 		}
-		if _, err := n.CallChild(ctx, inPool("exec"), jsonCall("x", "1"), 0); code(err) != sup.CodeNotAnActor {
+		if _, err := n.CallChild(ctx, inPool("exec"), jsonCall("x", "1"), 0, ""); code(err) != sup.CodeNotAnActor {
 			t.Errorf("%s: a call to a command: %v", from, err)
 		}
 		if _, err := deskAdd.Call(ctx, n.Ref("pool", "nobody"), 1); !errors.Is(err, actor.ErrGone) {
 			t.Errorf("%s: a call to nobody: %v", from, err)
 		}
-		if _, err := n.CallChild(ctx, inPool("nobody"), jsonCall("x", "1"), 0); code(err) != sup.CodeChildNotFound {
+		if _, err := n.CallChild(ctx, inPool("nobody"), jsonCall("x", "1"), 0, ""); code(err) != sup.CodeChildNotFound {
 			t.Errorf("%s: a call to nobody: %v", from, err)
 		}
-		if err := n.CastChild(ctx, sup.Key{Supervisor: "none", Child: "x"}, jsonCall("x", "1")); code(err) != sup.CodeSupervisorNotFound {
+		if err := n.CastChild(ctx, sup.Key{Supervisor: "none", Child: "x"}, jsonCall("x", "1"), ""); code(err) != sup.CodeSupervisorNotFound {
 			t.Errorf("%s: a cast to no supervisor: %v", from, err)
 		}
 	}
@@ -159,7 +161,7 @@ func (c *cluster) converse(ctx context.Context, t *testing.T, n *node.Node, to s
 	if _, err := deskFail.Call(ctx, ref, "no paper"); err == nil || !strings.Contains(err.Error(), "no paper") {
 		t.Errorf("the handler's error: %v", err)
 	}
-	_, err := n.CallChild(ctx, inPool(to), jsonCall("desk.fail", `"no ink"`), 0)
+	_, err := n.CallChild(ctx, inPool(to), jsonCall("desk.fail", `"no ink"`), 0, "")
 	if code(err) != sup.CodeCallFailed || !strings.Contains(err.Error(), "no ink") {
 		t.Errorf("the handler's error as JSON: %v", err)
 	}
@@ -176,7 +178,7 @@ func (c *cluster) converse(ctx context.Context, t *testing.T, n *node.Node, to s
 		{"desk with a blank", `1`}:     {"the name of the type is bad"},
 		{"desk.ask", `{"next": [{}]}`}: nil, // a ref that names nobody
 	} {
-		_, err := n.CallChild(ctx, inPool(to), jsonCall(in[0], in[1]), 0)
+		_, err := n.CallChild(ctx, inPool(to), jsonCall(in[0], in[1]), 0, "")
 		var p *sup.Problem
 		if words == nil {
 			if code(err) != sup.CodeCallFailed {
@@ -213,7 +215,7 @@ func (c *cluster) converse(ctx context.Context, t *testing.T, n *node.Node, to s
 	if notes, err := deskNotes.Call(ctx, ref, struct{}{}); err != nil || !slices.Equal(notes[len(before):], want) {
 		t.Fatalf("%v %v", notes, err)
 	}
-	if err := n.CastChild(ctx, inPool(to), jsonCall("desk.note", "1")); err != nil {
+	if err := n.CastChild(ctx, inPool(to), jsonCall("desk.note", "1"), ""); err != nil {
 		t.Error(err)
 	}
 	// A round of calls over all desks, and one that comes back to a desk that waits.
@@ -252,7 +254,7 @@ func TestAPanicOnAnotherNodeIsNamed(t *testing.T) {
 			t.Errorf("last exit %+v", exit)
 		}
 	}
-	_, err := c.nodes["n3"].CallChild(ctx, inPool("w"), jsonCall("desk.panic", `"again"`), 0)
+	_, err := c.nodes["n3"].CallChild(ctx, inPool("w"), jsonCall("desk.panic", `"again"`), 0, "")
 	if code(err) != sup.CodeCallFailed || !strings.Contains(err.Error(), "child pool/w panicked at desk.panic: again") {
 		t.Errorf("over the API: %v", err)
 	}
@@ -277,11 +279,11 @@ func TestRule_S40_ACallWaitsForItsChild(t *testing.T) {
 	for _, from := range []sup.NodeName{"n1", "n2"} {
 		n := c.nodes[from]
 		began := time.Now()
-		_, err := n.CallChild(ctx, inPool("w"), jsonCall("desk.add", "1"), 300*time.Millisecond)
+		_, err := n.CallChild(ctx, inPool("w"), jsonCall("desk.add", "1"), 300*time.Millisecond, "")
 		if took := time.Since(began); code(err) != sup.CodeCallTimeout || !strings.Contains(err.Error(), "the child is pending (no_available_node") || took < 300*time.Millisecond || took > 3*time.Second {
 			t.Errorf("%s: after %s: %v", from, took, err)
 		}
-		if err := n.CastChild(ctx, inPool("w"), jsonCall("desk.note", "1")); code(err) != sup.CodeCallFailed || !strings.Contains(err.Error(), "is not running") {
+		if err := n.CastChild(ctx, inPool("w"), jsonCall("desk.note", "1"), ""); code(err) != sup.CodeCallFailed || !strings.Contains(err.Error(), "is not running") {
 			t.Errorf("%s: a cast: %v", from, err)
 		}
 		if err := deskNote.Cast(ctx, n.Ref("pool", "w"), 1); !errors.Is(err, actor.ErrGone) {
@@ -295,7 +297,7 @@ func TestRule_S40_ACallWaitsForItsChild(t *testing.T) {
 	go func() { _, err := deskAdd.Call(ctx, stale, 1); answers <- err }()
 	n1 := c.nodes["n1"]
 	go func() {
-		_, err := n1.CallChild(ctx, inPool("w"), jsonCall("desk.add", "1"), 30*time.Second)
+		_, err := n1.CallChild(ctx, inPool("w"), jsonCall("desk.add", "1"), 30*time.Second, "")
 		answers <- err
 	}()
 	c.start("a1")
@@ -330,7 +332,7 @@ func TestRule_S41_TheOutcomeOfACallToALostNodeIsUnknown(t *testing.T) {
 		n := c.nodes[from]
 		go func() {
 			if from == "n3" {
-				_, err := n.CallChild(ctx, inPool("w"), jsonCall("desk.hold", `"n3"`), 30*time.Second)
+				_, err := n.CallChild(ctx, inPool("w"), jsonCall("desk.hold", `"n3"`), 30*time.Second, "")
 				if code(err) == sup.CodeOutcomeUnknown {
 					err = actor.ErrOutcomeUnknown
 				}

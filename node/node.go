@@ -52,6 +52,7 @@ type Node struct {
 	waiters       waiters
 	events        watch
 	subscriptions subscriptions
+	deliveries    *deliveries
 	metrics       *metrics
 
 	joined    chan struct{} // closed when a server's Raft runs
@@ -78,7 +79,7 @@ func Start(ctx context.Context, cfg Config) (_ *Node, err error) {
 	}
 	n := &Node{
 		cfg: cfg, log: cfg.Logger.With("node", string(cfg.Name)),
-		joined: make(chan struct{}), closing: make(chan struct{}), ended: make(chan struct{}),
+		joined: make(chan struct{}), closing: make(chan struct{}), ended: make(chan struct{}), deliveries: newDeliveries(),
 	}
 	n.metrics = newMetrics(n)
 	defer func() {
@@ -198,6 +199,7 @@ func (n *Node) reap() {
 // release ends every part that was started, in an order that lets children stop first and the lock go last.
 func (n *Node) release() {
 	n.stop()
+	n.deliveries.close()
 	if n.agent != nil {
 		n.agent.Close()
 	}

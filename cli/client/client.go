@@ -74,7 +74,7 @@ type Request struct {
 	Query  url.Values
 	Body   []byte // JSON; nil = none
 	Key    string // idempotency key of a write; empty = the client makes one
-	Once   bool   // it acts each time it is taken: the next node is asked only when it did not reach the one before
+	Light  bool   // a key costs more than the request: one is made only where there is another node to ask
 }
 
 // Answer is a node's answer.
@@ -95,11 +95,11 @@ func (a Answer) Into(v any) error {
 // Do asks one node after the other until one gives an answer that counts: neither an unreachable node nor one without a
 // leader does. A refusal is a *Problem.
 func (c *Client) Do(ctx context.Context, r Request) (Answer, error) {
-	if r.Method != http.MethodGet && r.Key == "" && !r.Once {
+	if r.Method != http.MethodGet && r.Key == "" && (!r.Light || len(c.addrs) > 1) {
 		r.Key = rand.Text()
 	}
 	var ans Answer
-	err := c.inTurn(ctx, func(err error) bool { return Passing(err) && (!r.Once || unsent(err)) }, func(addr string) (err error) {
+	err := c.inTurn(ctx, Passing, func(addr string) (err error) {
 		ans, err = c.ask(ctx, addr, r)
 		return err
 	})
@@ -136,13 +136,6 @@ func (c *Client) Get(ctx context.Context, v any, query url.Values, path ...strin
 		return err
 	}
 	return ans.Into(v)
-}
-
-// unsent reports whether an error says that nothing was carried out: no connection was made, or there was no leader.
-func unsent(err error) bool {
-	var dial *net.OpError
-	var p *Problem
-	return (errors.As(err, &dial) && dial.Op == "dial") || (errors.As(err, &p) && p.Code == "no_leader")
 }
 
 // Passing reports whether another node, or the same one later, may do better: it could not be reached, had no leader, or

@@ -175,6 +175,13 @@ func sizeOf(c *fsm.Command) int {
 		for _, a := range c.StartChild.Args {
 			n += len(a) + 8
 		}
+	case c.Delivered != nil:
+		if o := c.Delivered.Outcome; o != nil {
+			n += 256 + len(o.Reply)
+			if o.Problem != nil {
+				n += 4 * fsm.MaxDetail
+			}
+		}
 	case c.Register != nil:
 		n += 512
 		for _, b := range c.Register.Behaviors {
