@@ -10,6 +10,7 @@ import (
 	"github.com/supnode/supnode/fsm"
 	"github.com/supnode/supnode/node"
 	sup "github.com/supnode/supnode/supervisor"
+	"github.com/supnode/supnode/test/await"
 )
 
 // called is what a call over the API was answered.
@@ -33,7 +34,7 @@ func keyed(ctx context.Context, key, typ, value string, nodes ...*node.Node) <-c
 // leader is the node that leads, and others that do not.
 func (c *cluster) leaderAndOthers() (leader *node.Node, others []*node.Node) {
 	c.t.Helper()
-	eventually(c.t, "a leader", func() bool {
+	await.True(c.t, "a leader", func() bool {
 		leader, others = nil, nil
 		for _, n := range c.nodes {
 			if s := n.Status(); s.Role == "leader" {
@@ -176,7 +177,7 @@ func TestRule_S36_WhatCameOfAMessageIsAnsweredAgain(t *testing.T) {
 			t.Errorf("%s: %v, then %v", call.typ, first.err, second.err)
 		}
 	}
-	eventually(t, "the child after its panic", func() bool { return c.child("w").Status == sup.StatusRunning })
+	await.True(t, "the child after its panic", func() bool { return c.child("w").Status == sup.StatusRunning })
 	if child := c.child("w"); child.RestartCount != 1 {
 		t.Errorf("it panicked %d times", child.RestartCount)
 	}
