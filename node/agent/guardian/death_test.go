@@ -175,6 +175,24 @@ func TestAGuardianThatHangsInAStartIsReplaced(t *testing.T) {
 	r.waitStarted(r.shell("exec sleep 1000"))
 }
 
+// A stopped guardian tells no exit and stops nothing: the crash of a command must not go unseen, nor a stop wait for ever.
+func TestAStoppedGuardianIsReplaced(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.look = 250 * time.Millisecond })
+	good := r.guardianPID(0)
+	r.waitEnd(r.shell("sleep 1")) // many looks, all answered
+	if r.guardianPID(0) != good || r.count(agent.GuardianLost{}) != 0 {
+		t.Fatal("a guardian that answers was replaced")
+	}
+	other := r.shell("exec sleep 1000")
+	r.waitStarted(other)
+	spiteful := r.shell("sleep 0.2; kill -STOP $PPID; exec sleep 1000")
+	r.waitEnd(spiteful)
+	r.waitEnd(other)
+	if r.count(agent.GuardianLost{}) != 1 || alive(good) {
+		t.Errorf("lost %d times, it lives: %v", r.count(agent.GuardianLost{}), alive(good))
+	}
+}
+
 func TestCloseWithAStoppedGuardian(t *testing.T) {
 	r := newRig(t)
 	p, file := ticker(r.dir, "daemon")

@@ -36,6 +36,9 @@ type loop struct {
 	leaving  bool // the guardian was let go
 	patience *time.Timer
 	heard    time.Time // when the guardian said something, or was made
+
+	asked      time.Time // when the guardian was last asked whether it turns
+	unanswered int       // looks in a row
 }
 
 type preparedCharge struct {
@@ -73,6 +76,8 @@ func stoppedTimer() *time.Timer {
 func (r *Runner) run() {
 	defer close(r.done)
 	defer r.leave()
+	look := time.NewTicker(r.config.look)
+	defer look.Stop()
 	for {
 		var reports chan report
 		if r.guardian != nil {
@@ -95,6 +100,8 @@ func (r *Runner) run() {
 			r.onLaunched(result)
 		case <-r.loop.relaunch.C:
 			r.launch()
+		case <-look.C:
+			r.look()
 		case <-r.loop.patience.C:
 			if r.guardian != nil {
 				r.guardian.kill()

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/supnode/supnode/node/agent"
@@ -34,6 +35,8 @@ type Config struct {
 	Cgroup     string       // where the cgroups of commands with limits are made: CgroupAuto (default), CgroupOff, or a directory
 	Executable string       // what to start as the guardian; default this program
 	Logger     hclog.Logger // default none
+
+	look time.Duration // default lookEvery
 }
 
 func (c *Config) complete() error {
@@ -42,6 +45,9 @@ func (c *Config) complete() error {
 	}
 	if c.NodeID == "" || c.DataDir == "" || c.Lock == nil {
 		return errors.New("guardian: NodeID, DataDir and Lock are needed")
+	}
+	if c.look == 0 {
+		c.look = lookEvery
 	}
 	if c.Isolation == "" {
 		c.Isolation = Group

@@ -247,6 +247,9 @@ func (w *warden) obey(o order, fds []int) {
 	for _, id := range o.Acks {
 		w.forget(id)
 	}
+	if o.Look {
+		w.tell(report{Turns: true})
+	}
 }
 
 // enter makes way for another session. supnode enters it after everything of the former one is reported gone (A4);

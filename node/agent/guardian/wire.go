@@ -26,6 +26,7 @@ type order struct {
 	Acks    []uint64     `cbor:"4,keyasint,omitempty"` // exits that need not be repeated
 	// Elsewhere is the length of the true order, which is in the message's last descriptor.
 	Elsewhere int64 `cbor:"5,keyasint,omitempty"`
+	Look      bool  `cbor:"6,keyasint,omitempty"` // it is to answer with Turns
 }
 
 // A spawn asks for a command. ID is the runner's number for it, used once in a guardian's life.
@@ -55,6 +56,7 @@ type report struct {
 	Started *started     `cbor:"3,keyasint,omitempty"`
 	Exit    *exit        `cbor:"4,keyasint,omitempty"` // repeated until acknowledged
 	Lapsed  *sup.Session `cbor:"5,keyasint,omitempty"` // the timer fired in this session
+	Turns   bool         `cbor:"6,keyasint,omitempty"` // it takes orders: the answer to Look
 }
 
 // started answers a spawn.
