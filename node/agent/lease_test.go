@@ -3,6 +3,7 @@ package agent
 import (
 	"testing"
 
+	"github.com/supnode/supnode/fsm"
 	"github.com/supnode/supnode/rpc"
 	sup "github.com/supnode/supnode/supervisor"
 )
@@ -241,6 +242,30 @@ func TestLeaderThatLivesInThePastIsHungUpAndCannotRefuse(t *testing.T) {
 	if has[Fence](r.got) {
 		t.Errorf("believes it: %v", r.got)
 	}
+}
+
+// Its lease has lapsed behind a partition, an operator has removed it meanwhile, and the process goes on.
+func TestANodeThatWasRemovedWhileItWasAwayJoinsAnew(t *testing.T) {
+	r := leased(t, 3)
+	r.step(StreamDown{Stream: 1})
+	r.pass(2 * ttl)
+	r.step(StreamUp{Stream: 2})
+	r.welcome(sup.Session{}, false)
+	if has[Hangup](r.got) {
+		t.Fatalf("hangs up: %v", r.got)
+	}
+	var asked []*fsm.Register
+	for _, s := range find[Send](r.got) {
+		if s.Frame.Register != nil {
+			asked = append(asked, s.Frame.Register)
+		}
+	}
+	if len(asked) != 1 || !asked[0].Replaces.IsZero() {
+		t.Errorf("asks for %+v", asked)
+	}
+	r.registered(session(9))
+	r.grant()
+	r.run("a", 10)
 }
 
 func TestLeaderOfAnEarlierTermStopsAndStartsNothing(t *testing.T) {

@@ -112,7 +112,8 @@ func (m *Machine) welcome(w rpc.Welcome) {
 	m.learn(w.Gen)
 	s := &m.stream
 	s.welcomed, s.leader, s.gen, s.current = max(m.now, 1), w.Leader, w.Gen, w.Current
-	s.behind = w.Gen == m.reign.gen && w.Term < m.reign.term || w.Gen == m.last.Gen && w.Current.Less(m.last)
+	removed := w.Current.IsZero() && m.session.IsZero() // an operator may remove a node while it is away
+	s.behind = w.Gen == m.reign.gen && w.Term < m.reign.term || w.Gen == m.last.Gen && w.Current.Less(m.last) && !removed
 	if !s.behind && w.Gen >= m.reign.gen {
 		m.reign = reign{gen: w.Gen, term: w.Term}
 	}

@@ -69,6 +69,9 @@ func (m *Machine) compare(v *member, holding []rpc.Held) {
 		}
 	}
 	for c := range m.st.On(v.name) {
+		if m.mutant("spawns_not_resent") && c.Phase == fsm.Placed {
+			continue
+		}
 		if c.Session == v.session && (c.Phase != fsm.Running || held[c.Key] != c.Inc) {
 			m.give(v, c, c.Phase == fsm.Stopping)
 		}

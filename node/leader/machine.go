@@ -156,6 +156,10 @@ func (m *Machine) handle(ev Event) {
 	case Asked:
 		m.asked(ev)
 	case ReadAsked:
+		if m.mutant("read_without_index") {
+			m.do(ReadReady{ID: ev.ID, Index: m.st.Index()})
+			return
+		}
 		m.reads = append(m.reads, ev.ID)
 	case Committed:
 		m.committed(ev)

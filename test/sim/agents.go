@@ -23,7 +23,7 @@ func (a *agentShell) begin() {
 	w := h.w
 	a.machine = agent.New(agent.Config{
 		Node: h.name, ID: h.uuid, Addr: h.addr, Voter: h.voter,
-		Behaviors: w.plan.behaviors(), Level: 1,
+		Tags: h.tags(), Behaviors: w.plan.behaviors(), Level: 1,
 		Settings: w.plan.Settings, Gen: h.gen, Seed: w.rng.Uint64(), Mutant: agent.Mutant(w.mutant.agent()),
 	})
 	a.step(agent.Tick{})

@@ -127,6 +127,9 @@ func (ch *change) answered(r fsm.Result, epoch int) {
 		}
 		return
 	}
+	if len(r.Outcome.Changes) > 0 && r.Outcome.Changes[0].Action == sup.ChangeCreate {
+		f.anew = r.Outcome.Index
+	}
 	for _, k := range ch.gone {
 		w.ledger.buried(k, w.ledger.mark(r.Outcome), "a manifest without it was applied")
 	}

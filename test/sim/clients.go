@@ -34,6 +34,7 @@ type family struct {
 	changing bool // a manifest is applied to it
 	w        *World
 	starts   int    // starts from its template that are not answered
+	anew     uint64 // the entry of the change that made it anew, after it had stopped by itself
 	changed  uint64 // the newest index when the newest change was answered; 0 = never changed
 }
 
@@ -82,6 +83,10 @@ func (c *client) later() {
 // act asks for something.
 func (c *client) act() {
 	w := c.w
+	if w.odds(w.plan.Rules.Reads) {
+		newAsk(c, fsm.Command{}, nil).send()
+		return
+	}
 	var live []*family
 	for _, f := range c.sups {
 		if !f.over && !f.busy {
@@ -291,6 +296,11 @@ func (k *ask) send() {
 	l := w.believed()
 	if l == nil {
 		return
+	}
+	for _, h := range w.hosts {
+		if k.reads && h.proc != nil && h.proc.lead != nil && h.proc.lead.shell != nil && w.odds(w.plan.Rules.Reads) {
+			l = h.proc.lead
+		}
 	}
 	l.p.post(w.net.delay(), tagClient, sourceClient, func() {
 		if l.over || l.shell == nil {

@@ -4,25 +4,27 @@ import (
 	"github.com/supnode/supnode/fsm"
 	"github.com/supnode/supnode/node/leader"
 	"github.com/supnode/supnode/rpc"
+	sup "github.com/supnode/supnode/supervisor"
 )
 
 // leadership is one reign of a process: from its election, over the barrier, to the moment when it hears that it is over.
 type leadership struct {
-	w       *World
-	p       *process
-	term    uint64
-	tail    []*proposal // the uncommitted end of its log
-	deposed bool        // in Raft's eyes
-	over    bool        // its driver has ended
-	barrier *proposal
-	shell   *leader.Machine // from the barrier on
-	streams map[uint64]*stream
-	asks    map[uint64]*ask // requests not yet answered
-	waits   map[string][]*ask
-	queue   []leader.Event // waiting for the driver's next turn
-	turning bool
-	wake    uint64
-	dials   []*dial
+	w        *World
+	p        *process
+	term     uint64
+	tail     []*proposal // the uncommitted end of its log
+	deposed  bool        // in Raft's eyes
+	over     bool        // its driver has ended
+	barrier  *proposal
+	shell    *leader.Machine // from the barrier on
+	streams  map[uint64]*stream
+	asks     map[uint64]*ask // requests not yet answered
+	waits    map[string][]*ask
+	queue    []leader.Event // waiting for the driver's next turn
+	turning  bool
+	wake     uint64
+	dials    []*dial
+	choosing map[sup.Name]bool // supervisors for which a custom selector is asked
 }
 
 // begin proposes the barrier; the first leader of a cluster's life puts the bootstrap before it.
@@ -66,9 +68,10 @@ func (l *leadership) establish() {
 		return
 	}
 	w := l.w
-	l.streams, l.asks, l.waits = map[uint64]*stream{}, map[uint64]*ask{}, map[string][]*ask{}
+	l.streams, l.asks, l.waits, l.choosing = map[uint64]*stream{}, map[uint64]*ask{}, map[string][]*ask{}, map[sup.Name]bool{}
 	l.shell = leader.New(leader.Config{
 		Name: l.p.h.name, Term: l.term, Draw: w.rng.Uint64, MaxTTL: w.plan.longestTTL(), Mutant: w.mutant.leader(),
+		HasSelector: func(name string) bool { return name == selector },
 	}, l.p.h.local(), l.p.rep.state)
 	w.tell("%s leads in term %d", l.p.h.name, l.term)
 	l.event(leader.Tick{})
@@ -139,6 +142,9 @@ func (l *leadership) do(act leader.Action) {
 		if w.mutant.is("stops_at_once") {
 			act.Frame.Stops = allAtOnce(l.p.rep.state, act.Frame.Stops)
 		}
+		if w.mutant.is("levels_at_once") {
+			act.Frame.Stops = levelsAtOnce(l.p.rep.state, act.Frame.Stops)
+		}
 		for _, s := range act.Frame.Stops {
 			if s.Move {
 				w.ledger.moves(s.Key, s.Inc)
@@ -196,6 +202,8 @@ func (l *leadership) do(act leader.Action) {
 				}
 			})
 		}
+	case leader.Select:
+		l.choose(act)
 	case leader.Wake:
 		l.wake++
 		mine := l.wake

@@ -27,7 +27,8 @@ type ledger struct {
 type fact struct {
 	key      sup.Key
 	live     []*life
-	newest   sup.Incarnation   // ever born
+	newest   sup.Incarnation // ever born
+	births   []sup.Incarnation
 	ran      []sup.Incarnation // whose init returned
 	register sup.Incarnation   // the fenced register: the newest incarnation that wrote
 	session  sup.Session       // of the life that ended last
@@ -44,7 +45,8 @@ type fact struct {
 	gone     bool                     // its end is acknowledged: nothing of it may live
 	goneAt   mark
 	kid      *kid
-	since    mark // of the acknowledged start
+	since    mark           // of the acknowledged start
+	chosen   []sup.NodeName // by its custom selector, since its newest birth
 }
 
 // mark is a place in the history of the log.
@@ -101,7 +103,10 @@ func (g *ledger) bornNow(l *life) {
 	}
 	g.startsAllowed(l)
 	g.startsInOrder(l)
+	g.startsAmongTrees(l)
+	g.placedRightly(l)
 	f.newest, f.cleanEnd, f.born, f.last = l.inc, false, g.w.now, l
+	f.births = append(f.births, l.inc)
 	g.write(l)
 }
 

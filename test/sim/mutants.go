@@ -44,11 +44,12 @@ var (
 	AgentMutants = []string{"no_self_fence", "lease_from_answer", "spawn_without_session_check", "spawn_without_incarnation_check",
 		"stop_does_not_raise_mark", "register_before_stopped", "fence_not_first_on_resume", "register_any_nonce", "register_with_session"}
 	LeaderMutants = []string{"answer_before_commit", "no_wait", "grant_before_commit", "wait_one_short", "no_l3", "no_l4",
-		"grant_any_session", "proof_after_restore", "smaller_wait"}
+		"grant_any_session", "proof_after_restore", "smaller_wait", "read_without_index", "spawns_not_resent"}
 	CoreMutants = []string{"exit_applied_twice", "terminate_without_tombstone", "node_down_any_session", "register_any_replaced",
-		"report_any_incarnation", "slot_guard_off", "window_lost", "group_forgotten", "start_before_init", "stops_not_awaited"}
+		"report_any_incarnation", "slot_guard_off", "window_lost", "group_forgotten", "start_before_init", "stops_not_awaited",
+		"own_clock", "bounds_ignored", "choice_ignored"}
 	WorldMutants = []string{"guardian_no_deadline", "p0_off", "p1_off", "restore_without_bump", "refusals_lost", "probe_any_session",
-		"stops_at_once"}
+		"stops_at_once", "levels_at_once", "tags_of_others"}
 )
 
 // entry is the entry as the mutated core would carry it out. It depends on the state and the entry alone, so that every
@@ -78,6 +79,10 @@ func (m *mutation) entry(s *fsm.State, e fsm.Entry) fsm.Entry {
 			e = atEstablish(e, func() []fsm.Command { return forgotten(s) })
 		case "start_before_init":
 			e = presumed(s, e, fsm.Placed, fsm.Report{Kind: fsm.ReportRunning})
+		case "bounds_ignored":
+			e = unbound(e)
+		case "choice_ignored":
+			e = elsewhere(s, e)
 		case "stops_not_awaited":
 			e = presumed(s, e, fsm.Stopping, fsm.Report{Kind: fsm.ReportEnded, Reason: sup.ExitShutdown})
 		default:
@@ -208,6 +213,58 @@ func presumed(s *fsm.State, e fsm.Entry, p fsm.Phase, r fsm.Report) fsm.Entry {
 		}
 	}
 	return e
+}
+
+// unbound takes max_per_node off every child that is started by call.
+func unbound(e fsm.Entry) fsm.Entry {
+	e.Commands = slices.Clone(e.Commands)
+	for i, c := range e.Commands {
+		if c.StartChild != nil && c.StartChild.Spec != nil {
+			start, spec := *c.StartChild, *c.StartChild.Spec
+			spec.MaxPerNode = 0
+			start.Spec = &spec
+			e.Commands[i].StartChild = &start
+		}
+	}
+	return e
+}
+
+// elsewhere takes another node than the one that a custom selector chose, when there is one.
+func elsewhere(s *fsm.State, e fsm.Entry) fsm.Entry {
+	e.Placements = slices.Clone(e.Placements)
+	for i, p := range e.Placements {
+		c := s.Child(p.Key)
+		if c == nil || s.Selector(c).Kind != sup.SelectCustom {
+			continue
+		}
+		for n := range s.Nodes() {
+			if n.Name != p.Node && s.Ineligible(c, n) == "" {
+				e.Placements[i].Node, e.Placements[i].Session = n.Name, n.Session
+			}
+		}
+	}
+	return e
+}
+
+// levelsAtOnce adds to the stops that a leader sends to the children of a supervisor that stops those of the trees beside them.
+func levelsAtOnce(s *fsm.State, stops []rpc.Stop) []rpc.Stop {
+	for _, stop := range stops {
+		h, asked := s.Supervisor(stop.Key.Supervisor), s.Child(stop.Key)
+		if h == nil || h.Status != sup.StatusStopping || asked == nil {
+			continue
+		}
+		for _, tree := range children(s, h.Name) {
+			if !tree.IsSupervisor() {
+				continue
+			}
+			for _, c := range children(s, h.Name.Sub(tree.Key.Child)) {
+				if c.Phase == fsm.Running && c.Node == asked.Node {
+					stops = append(stops, rpc.Stop{Session: c.Session, Key: c.Key, Inc: c.Inc, Timeout: int64(c.ShutdownTimeout())})
+				}
+			}
+		}
+	}
+	return stops
 }
 
 // allAtOnce adds to the stops that a leader sends those of every other child, on the same node, of a supervisor that stops.

@@ -71,7 +71,10 @@ var mutants = []struct {
 	}), 300, append([]string{"I4"}, safety...)},
 	{"proof_after_restore", rough(every{faultRestore: 2500, faultPartition: 1500}, func(p *Plan) { p.Plain = 2 }), 100, safety},
 	{"smaller_wait", rough(every{faultSetTTL: 300, faultElect: 2000, faultPartition: 700}, func(p *Plan) { p.Plain, p.Edge, p.Long = 3, true, 1900*millisecond }), 300, safety},
+	{"read_without_index", rough(every{faultElect: 700}, func(p *Plan) { p.Belief, p.Lag, p.Rules = 3*second, 500*millisecond, rules{Reads: 60} }), 40, []string{"R1"}},
+	{"spawns_not_resent", rough(every{faultElect: 400, faultBreak: 400}, nil), 20, []string{"I4"}},
 	// The core.
+	{"own_clock", rough(nil, nil), 5, []string{"I9"}},
 	{"exit_applied_twice", rough(every{faultBreak: 500}, func(p *Plan) { p.Stale, p.Crash = 20, 500*millisecond }), 40, safety},
 	{"terminate_without_tombstone", rough(nil, nil), 5, safety},
 	{"slot_guard_off", rough(nil, nil), 10, safety},
@@ -83,6 +86,10 @@ var mutants = []struct {
 	{"start_before_init", rough(nil, func(p *Plan) { p.Rules, p.Crash = rules{Groups: 100}, 800*millisecond }), 10, []string{"I6"}},
 	{"stops_not_awaited", rough(nil, func(p *Plan) { p.Rules, p.Crash = rules{Groups: 100}, 800*millisecond }), 10, append([]string{"I6"}, safety...)},
 	{"stops_at_once", rough(nil, func(p *Plan) { p.Rules = rules{Groups: 50} }), 20, []string{"I6"}},
+	{"levels_at_once", rough(nil, func(p *Plan) { p.Rules = rules{Trees: 50} }), 40, []string{"I6", "S7"}},
+	{"bounds_ignored", rough(nil, func(p *Plan) { p.Rules, p.Crash = rules{Bound: 80}, 800*millisecond }), 20, []string{"S28"}},
+	{"tags_of_others", rough(nil, func(p *Plan) { p.Rules = rules{Bound: 80} }), 5, []string{"S28"}},
+	{"choice_ignored", rough(nil, func(p *Plan) { p.Rules = rules{Custom: 80} }), 5, []string{"S29"}},
 	// The world.
 	{"guardian_no_deadline", rough(every{faultPause: 700}, func(p *Plan) { p.GoShare = 0 }), 30, safety},
 	{"p0_off", rough(every{faultKill: 600}, func(p *Plan) { p.SlowKill, p.GoShare, p.Settings.FastFailover = true, 0, "loopback" }), 60, safety},

@@ -131,6 +131,7 @@ func (g *ledger) asksToStop(l *life) {
 	}
 	l.asked = g.w.now
 	g.w.stats.Ordered++
+	g.stopsAmongTrees(l)
 	others, kids := g.siblings(l)
 	for i, o := range others {
 		switch {

@@ -117,6 +117,9 @@ func (rep *replica) apply(e logEntry) {
 		w.fail("codec", "%v", err)
 	}
 	entry = w.mutant.entry(rep.state, entry)
+	if w.mutant.is("own_clock") {
+		entry.Wall += rep.p.h.local()
+	}
 	a := rep.state.Apply(e.index, entry)
 	if err := rep.state.Check(); err != nil {
 		w.fail("Check", "%s after index %d: %v", rep.p.h.name, e.index, err)

@@ -21,6 +21,9 @@ type rules struct {
 	Backoff     int // that wait before a restart
 	Changes     int // acts that apply a manifest
 	Trees       int // children that are supervisors
+	Bound       int // that require a tag, or have max_per_node; supervisors that spread theirs
+	Custom      int // children with a custom selector
+	Reads       int // acts that read, at whichever leader believes in itself
 }
 
 // drawRules adds to a plan how its clients supervise.
@@ -36,7 +39,8 @@ func (p *Plan) drawRules(seed uint64) {
 		return 1 + r.IntN(most)
 	}
 	p.Rules = rules{Groups: some(80, 80), Simple: some(40, 20), Significant: some(40, 50), Tight: some(50, 60), Gentle: some(40, 40),
-		Backoff: some(40, 50), Changes: some(50, 15), Trees: some(40, 40)}
+		Backoff: some(40, 50), Changes: some(50, 15), Trees: some(40, 40),
+		Bound: some(30, 50), Custom: some(30, 50), Reads: some(30, 50)}
 }
 
 // odds is true p times in a hundred, by the draws of supervision alone.
@@ -53,6 +57,9 @@ func (w *World) dressSupervisor(f *family) {
 	}
 	if !f.simple() && w.odds(r.Significant) {
 		s.AutoShutdown = []sup.AutoShutdown{sup.AnySignificant, sup.AllSignificant}[w.style.IntN(2)]
+	}
+	if w.odds(r.Bound) {
+		s.Spread = zone
 	}
 	if w.odds(r.Tight) {
 		f.limit = w.style.IntN(6)
@@ -80,6 +87,7 @@ func (w *World) dressChild(f *family, c *sup.ChildSpec) {
 		return
 	}
 	c.Significant = f.spec.AutoShutdown != sup.NeverShutdown && w.odds(50)
+	w.dressPlaces(f, c)
 }
 
 // simple reports whether the children are made from a template (S34).
@@ -133,7 +141,7 @@ func (c *client) startFromTemplate(f *family) {
 			if o.key != k.key {
 				continue
 			}
-			if w.raft.epoch == 0 {
+			if w.raft.epoch == 0 && f.anew <= w.ledger.fact(k.key).since.index {
 				w.fail("S34", "%s was given twice", k.key)
 			}
 			k.busy, k.doomed = true, true // a restore forgot the former one, of which requests may still be out: nothing is known of either

@@ -62,6 +62,9 @@ func (w *World) patience(l fsm.Lease) int64 {
 	if w.plan.Rules != (rules{}) { // children that stop and start one after another
 		t += 12 * second
 	}
+	if w.plan.Rules.Custom > 0 { // a refusal is asked for again after 5 s
+		t += 6 * second
+	}
 	if w.stats.Restores > 0 {
 		t += 3 * l.Wait()
 	}
@@ -96,7 +99,7 @@ func (w *World) unsettled() string {
 		note("the state is held")
 	}
 	for c := range slots(st) {
-		if c.Phase != fsm.Running {
+		if c.Phase != fsm.Running && !w.crowded(c) {
 			note("%s is %s, wants a node: %v", c.Key, c.Phase, c.Wants)
 		}
 	}

@@ -109,7 +109,8 @@ func TestShare(t *testing.T) {
 		{"nodes declared down", stats.NodeDowns}, {"fences", stats.Fenced}, {"lapses seen by guardians", stats.Lapses},
 		{"exits", stats.Exits}, {"elections", stats.Elections}, {"counted restarts", stats.Counted}, {"intensities exceeded", stats.Exceeded},
 		{"restarts of groups", stats.Groups}, {"operations that met a new leader", stats.Resumed}, {"changes", stats.Changes},
-		{"auto-shutdowns", stats.Shutdowns}, {"ordered starts and stops", stats.Ordered},
+		{"auto-shutdowns", stats.Shutdowns}, {"ordered starts and stops", stats.Ordered}, {"orders across levels", stats.Levels},
+		{"starts of children with max_per_node", stats.Bound}, {"starts of children with a custom selector", stats.Chosen},
 	} {
 		if c.n < n/10 {
 			t.Errorf("%d %s in %d seeds: the test has no teeth", c.n, c.what, n)

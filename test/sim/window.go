@@ -22,6 +22,7 @@ type window struct {
 	status  sup.Status
 	total   uint64  // counted restarts, as the state says
 	stamps  []stamp // of those that may be within the window
+	up      bool    // it has started
 	over    mark    // when it exceeded its intensity; zero: it did not
 }
 
@@ -102,7 +103,7 @@ func (g *ledger) watchWindow(st *fsm.State, h *fsm.Supervisor, a fsm.Applied, ev
 	n := counted(h) - x.total
 	x.total += n
 	was := x.status
-	x.status = h.Status
+	x.status, x.up = h.Status, x.up || h.Status == sup.StatusRunning
 	exceeded, ends := false, 0
 	for _, e := range events {
 		if e.Supervisor != h.Name {

@@ -33,6 +33,8 @@ type Stats struct {
 	Gap                                               int64 // ns, the smallest between the last fenced life of a session and the word that it is dead (L2)
 	Faults                                            [faultKinds]int
 	Counted, Exceeded, Shutdowns, Changes             int // counted restarts, intensities exceeded, auto-shutdowns, manifests applied
+	Bound, Chosen                                     int // births of children with max_per_node, with a custom selector
+	Levels                                            int // lives in trees that were looked at when another child started or stopped
 	Groups, Resumed, Ordered                          int // counted restarts of groups, operations that a new leader found, births and stops whose order was checked
 }
 
@@ -67,6 +69,9 @@ func (s *Stats) add(t Stats) {
 	s.Shutdowns += t.Shutdowns
 	s.Changes += t.Changes
 	s.Ordered += t.Ordered
+	s.Levels += t.Levels
+	s.Bound += t.Bound
+	s.Chosen += t.Chosen
 	for i := range s.Faults {
 		s.Faults[i] += t.Faults[i]
 	}
