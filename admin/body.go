@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -75,7 +76,7 @@ var strictJSON = huma.Format{
 	Marshal: huma.DefaultJSONFormat.Marshal,
 	Unmarshal: func(data []byte, v any) error {
 		if err := json.Unmarshal(data, v); err != nil {
-			return explain(data, err)
+			return explain(data, v, err)
 		}
 		if _, generic := v.(*any); !generic {
 			return nil // the second look at the same body
@@ -88,9 +89,18 @@ var strictJSON = huma.Format{
 }
 
 // explain says where JSON goes wrong.
-func explain(data []byte, err error) error {
+func explain(data []byte, v any, err error) error {
 	var syntax *json.SyntaxError
-	if !errors.As(err, &syntax) {
+	var wrong *json.UnmarshalTypeError
+	_, generic := v.(*any)
+	switch {
+	case errors.As(err, &syntax):
+	case generic && errors.As(err, &wrong):
+		return fmt.Errorf("the %s is too large", wrong.Value)
+	default:
+		if m := misfitOf(data, reflect.TypeOf(v), "", 0); m != nil {
+			return m
+		}
 		return err
 	}
 	before := data[:max(0, min(int(syntax.Offset)-1, len(data)))]

@@ -57,7 +57,14 @@ func fieldError(d *huma.ErrorDetail) sup.FieldError {
 	if m := missing.FindStringSubmatch(d.Message); m != nil {
 		return sup.FieldError{Location: strings.TrimPrefix(d.Location+"."+m[1], "body."), Message: "this field is missing"}
 	}
+	if at, why, ok := strings.Cut(d.Message, placed); ok {
+		return sup.FieldError{Location: cmp.Or(at, e.Location), Message: why}
+	}
 	switch d.Message {
+	case "invalid integer": // of a parameter, which is text
+		e.Message = fmt.Sprintf("%q cannot be here; write a whole number", d.Value)
+	case "invalid boolean":
+		e.Message = fmt.Sprintf("%q is neither true nor false", d.Value)
 	case validation.MsgUnexpectedProperty:
 		name := e.Location[strings.LastIndexByte(e.Location, '.')+1:]
 		e.Message = fmt.Sprintf("unknown field %q", name)

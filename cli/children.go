@@ -66,7 +66,8 @@ func (c *command) listChildren() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&node, "node", "", "only children on this node")
-	cmd.Flags().StringVar(&status, "status", "", "only children in this state")
+	states := []string{"pending", "starting", "running", "stopping", "restarting", "backoff", "exited"}
+	choose(cmd, &status, "status", "", "only children that are "+oneOf(states), states...)
 	return cmd
 }
 

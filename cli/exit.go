@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/supnode/supnode/cli/client"
 	"github.com/supnode/supnode/cli/eventline"
@@ -47,13 +48,19 @@ func complain(w io.Writer, err error) {
 		fmt.Fprintf(w, "supnode: %s\n", err)
 		return
 	}
-	fmt.Fprintf(w, "supnode: %s\n", eventline.Printable(p.Error()))
+	text := err.Error()
+	if len(p.Errors) > 1 {
+		text = strings.Replace(text, p.Error(), p.Title, 1)
+	}
+	fmt.Fprintf(w, "supnode: %s\n", eventline.Printable(text))
 	if len(p.Errors) > 1 {
 		for _, wrong := range p.Errors {
 			fmt.Fprintf(w, "  %s: %s\n", eventline.Printable(wrong.Location), eventline.Printable(wrong.Message))
 		}
 	}
 	for _, node := range slices.Sorted(maps.Keys(p.Reasons)) {
-		fmt.Fprintf(w, "  %s: %s\n", node, eventline.Printable(p.Reasons[node]))
+		if !strings.Contains(p.Detail, p.Reasons[node]) {
+			fmt.Fprintf(w, "  %s: %s\n", node, eventline.Printable(p.Reasons[node]))
+		}
 	}
 }

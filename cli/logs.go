@@ -9,8 +9,11 @@ import (
 	"github.com/supnode/supnode/cli/client"
 )
 
-// defaultLines is how much of a log is shown when nothing is said, as tail does it with a little more.
-const defaultLines = 100
+// The lines of a log that are shown: when nothing is said as tail does it, with a little more, and at most what a node gives.
+const (
+	defaultLines = 100
+	maxLines     = 1_000_000
+)
 
 func (c *command) logs() *cobra.Command {
 	q := client.LogQuery{}
@@ -20,8 +23,8 @@ func (c *command) logs() *cobra.Command {
 			"written until the child is terminated or you interrupt, wherever the child runs: a restart, a move and what is missing are told on\n" +
 			"stderr. It needs the role operator, as there may be secrets in it. With -o json every record is a line.",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if q.Lines < 0 || q.Lines > 1_000_000 {
-				return usagef("-n %d is not between 0 and 1000000", q.Lines)
+			if err := within("lines", q.Lines, 0, maxLines); err != nil {
+				return err
 			}
 			q.Supervisor, q.Child = args[0], args[1]
 			cl, err := c.cluster()

@@ -56,11 +56,11 @@ func TestLogsOfNothing(t *testing.T) {
 	down := httptest.NewServer(nil)
 	down.Close()
 	for line, want := range map[string]string{
-		"children logs pool a -n -1":                    "-n -1 is not between 0 and 1000000",
+		"children logs pool a -n -1":                    "--lines -1: choose one from 0 to 1000000",
 		"children logs pool":                            "SUP",
 		"children logs pool a -f --addr " + down.URL:    "can't be reached",
 		"children logs pool a --addr " + down.URL:       "can't be reached",
-		"children logs pool a --follow --lines nothing": "invalid argument",
+		"children logs pool a --follow --lines nothing": "--lines nothing: write a whole number",
 	} {
 		if status, out, err := run(t, line, ""); status == 0 || out != "" || !strings.Contains(err, want) {
 			t.Errorf("%s: %d %q %q", line, status, out, err)

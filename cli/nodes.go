@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/supnode/supnode/cli/client"
+	"github.com/supnode/supnode/fsm"
 	"github.com/supnode/supnode/supervisor"
 )
 
@@ -106,6 +107,9 @@ func (c *command) rebalance() *cobra.Command {
 			if dry {
 				query.Set("dry_run", "true")
 			}
+			if err := within("max", limit, 1, fsm.MaxMoves); err != nil {
+				return err
+			}
 			if cmd.Flags().Changed("max") {
 				query.Set("max", fmt.Sprint(limit))
 			}
@@ -127,7 +131,7 @@ func (c *command) rebalance() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "only say what would move")
-	cmd.Flags().IntVar(&limit, "max", 1000, "move at most so many")
+	cmd.Flags().IntVar(&limit, "max", fsm.MaxMoves, "move at most so many")
 	return cmd
 }
 

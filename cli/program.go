@@ -34,9 +34,6 @@ func (p Program) Run(ctx context.Context, args []string, std IO) int {
 	c := &command{IO: std, program: p}
 	root := c.root()
 	root.SetArgs(args)
-	root.SetIn(std.In)
-	root.SetOut(std.Out)
-	root.SetErr(std.Err)
 	err := root.ExecuteContext(ctx)
 	if err != nil {
 		complain(std.Err, err)

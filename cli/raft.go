@@ -85,29 +85,26 @@ func (c *command) printPeers(cmd *cobra.Command, ans client.Answer) error {
 func (c *command) raftLog() *cobra.Command {
 	var from uint64
 	var limit int
-	output := "table"
 	cmd := &cobra.Command{
 		Use: "log DATA_DIR", Short: "Print the Raft log in a server's data_dir; the server may run or not",
 		Long: "Print the Raft log in a server's data_dir, read from this host's disk; nothing is written there. The server may run: the log\n" +
-			"is then read from a copy, as it was a moment ago. What is in the newest entries need not be committed.",
+			"is then read from a copy, as it was a moment ago. What is in the newest entries need not be committed.\n" +
+			"With -o json every entry is a line.",
 		Args: takes("DATA_DIR"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			if output != "table" && output != "json" {
-				return usagef("-o %s: write -o table or -o json", output)
-			}
-			if limit < 1 || limit > store.MaxRead {
-				return usagef("--limit %d: choose one from 1 to %d", limit, store.MaxRead)
+			if err := within("limit", limit, 1, store.MaxRead); err != nil {
+				return err
 			}
 			entries, err := store.ReadLog(filepath.Join(args[0], "raft"), from, limit)
 			if err != nil {
 				return err
 			}
-			return c.printEntries(entries, output == "json")
+			return c.printEntries(entries, c.output == "json")
 		},
 	}
 	cmd.Flags().Uint64Var(&from, "from", 0, "the first entry (default: the newest ones)")
 	cmd.Flags().IntVar(&limit, "limit", 50, "how many entries at most")
-	cmd.Flags().StringVarP(&output, "output", "o", "table", "table, or json: one object a line")
+	c.prints(cmd)
 	return cmd
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/supnode/supnode/admin"
 	"github.com/supnode/supnode/cli/client"
 )
 
@@ -45,44 +46,62 @@ func (c *command) root() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error { return cmd.Help() },
 		Args: unknownCommand,
 	}
+	root.SetIn(c.In)
+	root.SetOut(c.Out)
+	root.SetErr(c.Err)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		if words := cmd.Flags().Args(); cmd.HasSubCommands() && len(words) > 0 {
 			return unknownCommand(cmd, words) // it has no such flag because there is no such command
 		}
-		return usagef("%w; see %s --help", err, cmd.CommandPath())
+		return wrongFlag(cmd, err)
 	})
+	// A command that only has others below it is used with one of them.
+	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(), "{{if .Runnable}}\n  {{.UseLine}}", "{{if not .HasAvailableSubCommands}}\n  {{.UseLine}}", 1))
 	root.AddCommand(c.start(), c.dev(), c.configGroup(), c.status(), c.nodes(), c.sup(), c.apply(), c.children(), c.events(), c.tls(), c.tokens(), c.node(), c.raft(), c.version())
 	root.SuggestionsMinimumDistance = 2
+	root.SetHelpCommand(c.help(root))
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		if cmd.Name() == "completion" {
+			asGroup(cmd)
+			for _, shell := range cmd.Commands() {
+				shell.Args = takes()
+			}
+		}
+	}
+	c.completes(root)
 	return root
 }
 
 // asks adds the flags of a command that asks a cluster.
 func (c *command) asks(cmds ...*cobra.Command) {
 	for _, cmd := range cmds {
-		cmd.Flags().StringSliceVar(&c.addrs, "addr", nil, "nodes to ask, tried in turn (env SUPNODE_ADDR, default "+DefaultAddr+")")
+		cmd.Flags().StringArrayVar(&c.addrs, "addr", nil, "nodes to ask, a `list` that is tried in turn (env SUPNODE_ADDR, default "+DefaultAddr+")")
 		cmd.Flags().StringVar(&c.token, "token", "", "bearer token (env SUPNODE_TOKEN)")
-		cmd.Flags().StringVarP(&c.output, "output", "o", "table", "table or json")
+		c.prints(cmd)
 		if cmd.Flags().Lookup("timeout") == nil { // a call has its own
 			cmd.Flags().DurationVar(&c.timeout, "timeout", 0, "how long to wait for a leader (default 10s)")
 		}
-		_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json"}, cobra.ShellCompDirectiveNoFileComp))
 	}
+}
+
+// prints adds the flag of a command that prints for people or for programs.
+func (c *command) prints(cmd *cobra.Command) {
+	c.output = "table"
+	choose(cmd, &c.output, "output", "o", "table or json", "table", "json")
 }
 
 // cluster is the client for the nodes that the flags or the environment name.
 func (c *command) cluster() (*client.Client, error) {
-	if c.output != "table" && c.output != "json" {
-		return nil, usagef("-o %s: write -o table or -o json", c.output)
+	if c.timeout < 0 || c.timeout > admin.MaxTimeout {
+		return nil, usagef("--timeout %s: write a duration above 0, up to %s", c.timeout, admin.MaxTimeout)
 	}
-	if c.timeout < 0 {
-		return nil, usagef("--timeout %s is negative", c.timeout)
-	}
-	addrs := c.addrs
-	if len(addrs) == 0 {
-		addrs = strings.FieldsFunc(os.Getenv("SUPNODE_ADDR"), func(r rune) bool { return r == ',' || r == ' ' })
-	}
-	if len(addrs) == 0 {
-		addrs = []string{DefaultAddr}
+	addrs := []string{DefaultAddr}
+	switch env := os.Getenv("SUPNODE_ADDR"); {
+	case len(c.addrs) > 0:
+		addrs = c.addrs
+	case env != "":
+		addrs = []string{env}
 	}
 	token := c.token
 	if token == "" {
@@ -115,12 +134,35 @@ func (c *command) show(ctx context.Context, r client.Request, print func(client.
 
 // group is a command that only has others below it.
 func group(use, short string, below ...*cobra.Command) *cobra.Command {
-	g := &cobra.Command{Use: use, Short: short, Args: unknownCommand, SuggestionsMinimumDistance: 2,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return usagef("%s needs one of: %s", cmd.CommandPath(), strings.Join(names(cmd), ", "))
-		}}
+	g := &cobra.Command{Use: use, Short: short}
 	g.AddCommand(below...)
+	asGroup(g)
 	return g
+}
+
+func asGroup(g *cobra.Command) {
+	g.Args, g.SuggestionsMinimumDistance = unknownCommand, 2
+	g.RunE = func(cmd *cobra.Command, _ []string) error {
+		return usagef("%s needs one of: %s", cmd.CommandPath(), strings.Join(names(cmd), ", "))
+	}
+}
+
+// help is the command that shows the help of another.
+func (c *command) help(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use: "help [COMMAND]", Short: "Help about any command",
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, rest, err := root.Find(args)
+			if err == nil && cmd.HasSubCommands() {
+				err = unknownCommand(cmd, rest)
+			}
+			if err != nil {
+				return err
+			}
+			cmd.InitDefaultHelpFlag()
+			return cmd.Help()
+		},
+	}
 }
 
 func names(cmd *cobra.Command) []string {

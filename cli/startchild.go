@@ -66,13 +66,13 @@ func (c *command) startChild() *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&f.id, "id", "", "the child's id")
 	flags.StringVar(&f.behavior, "behavior", "exec", "what the child is")
-	flags.StringVar(&f.restart, "restart", "", "permanent, transient or temporary (default permanent)")
-	flags.StringVar(&f.selector, "selector", "", "local_first, round_robin, least_loaded or random (default: the supervisor's)")
+	choose(cmd, &f.restart, "restart", "", "permanent, transient or temporary (default permanent)", "permanent", "transient", "temporary")
+	flags.StringVar(&f.selector, "selector", "", "local_first, round_robin, least_loaded, random, or JSON: {\"custom\": NAME} (default: the supervisor's)")
 	flags.StringVar(&f.pin, "node", "", "run on this node and never elsewhere")
 	flags.StringVar(&f.shutdown, "shutdown-timeout", "", "how long a stop may take before it is a kill (default 5s)")
 	flags.StringArrayVar(&f.env, "env", nil, "NAME=VALUE for the command; may be repeated")
 	flags.StringVar(&f.dir, "dir", "", "the command's working directory")
-	flags.StringVar(&f.wait, "wait", "", "committed: answer at the commit instead of when the child has started")
+	choose(cmd, &f.wait, "wait", "", "committed: answer at the commit instead of when the child has started", "started", "committed")
 	flags.StringVar(&f.args, "args", "", "of simple_one_for_one: the args that follow its template's, a JSON list ([] for none)")
 	return cmd
 }
@@ -120,8 +120,15 @@ func (f childFlags) spec(command []string) ([]byte, error) {
 			spec[name] = value
 		}
 	}
-	if f.pin != "" {
+	var selector supervisor.Selector
+	switch {
+	case f.pin != "":
 		spec["selector"] = supervisor.OnNode(supervisor.NodeName(f.pin))
+	case strings.HasPrefix(f.selector, "{"):
+		if err := json.Unmarshal([]byte(f.selector), &selector); err != nil {
+			return nil, usagef("--selector %s: %s", f.selector, supervisor.SelectorForms)
+		}
+		spec["selector"] = selector
 	}
 	return json.Marshal(spec)
 }

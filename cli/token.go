@@ -17,35 +17,32 @@ import (
 // tokenPrefix makes a token that turned up somewhere recognizable.
 const tokenPrefix = "supnode_"
 
+var roles = []string{string(admin.Viewer), string(admin.Operator), string(admin.Admin)}
+
 // tokens makes what admin.tokens_file of a config file names.
 func (c *command) tokens() *cobra.Command {
-	var role, name, file, output string
+	var role, name, file string
 	cmd := &cobra.Command{
 		Use: "new --role ROLE", Short: "Make a bearer token for the HTTP API", Args: takes(),
 		Long: "Prints a new token and the line that the tokens file of every node needs, which does not tell the token.\n" +
 			"With --file the line is added to that file, and the token alone is printed: it is shown this once.",
 		Example: "  supnode token new --role operator --name ci --file tokens.yaml",
 		RunE: func(*cobra.Command, []string) error {
-			if !admin.Role(role).Known() {
-				return usagef("--role %q: write viewer, operator or admin", role)
+			if role == "" {
+				return usagef("--role is missing: write %s", oneOf(roles))
 			}
-			if output != "table" && output != "json" {
-				return usagef("-o %s: write -o table or -o json", output)
-			}
-			return c.newToken(admin.Role(role), name, file, output)
+			return c.newToken(admin.Role(role), name, file)
 		},
 	}
-	cmd.Flags().StringVar(&role, "role", "", "viewer (reads), operator (writes too) or admin (everything)")
+	choose(cmd, &role, "role", "", "viewer (reads), operator (writes too) or admin (everything)", roles...)
 	cmd.Flags().StringVar(&name, "name", "", "whose token it is, for people (default the role)")
 	cmd.Flags().StringVar(&file, "file", "", "the tokens file that it is added to; made when there is none")
-	cmd.Flags().StringVarP(&output, "output", "o", "table", "table or json")
-	_ = cmd.RegisterFlagCompletionFunc("role", cobra.FixedCompletions([]string{"viewer", "operator", "admin"}, cobra.ShellCompDirectiveNoFileComp))
-	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	c.prints(cmd)
 	return group("token", "Make tokens for the HTTP API", cmd)
 }
 
 // newToken prints a token and its entry, or adds the entry to a file.
-func (c *command) newToken(role admin.Role, name, file, output string) error {
+func (c *command) newToken(role admin.Role, name, file string) error {
 	text := tokenPrefix + rand.Text()
 	if name == "" {
 		name = string(role)
@@ -66,7 +63,7 @@ func (c *command) newToken(role admin.Role, name, file, output string) error {
 		}
 	}
 	switch entry.Token = text; {
-	case output == "json":
+	case c.output == "json":
 		body, err := json.Marshal(entry)
 		if err != nil {
 			return err

@@ -136,8 +136,8 @@ func maxRestartsExceeded(h *Supervisor) *sup.Problem {
 	in := h.intensity()
 	return &sup.Problem{
 		Code: sup.CodeMaxRestartsExceeded, Supervisor: h.Name, MaxRestarts: in.MaxRestarts, Within: in.Within,
-		Detail: fmt.Sprintf("supervisor %q had more than %d restarts within %s and stopped; see the last exits in its events, mend the cause, "+
-			"and start it again", h.Name, in.MaxRestarts, in.Within),
+		Detail: fmt.Sprintf("supervisor %q had more than %d restarts within %s and stopped; its events say on which nodes its "+
+			"children failed, and the logs of these nodes why: mend the cause, and start it again", h.Name, in.MaxRestarts, in.Within),
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/supnode/supnode/rpc"
@@ -21,9 +22,10 @@ type transferRequest struct {
 // TransferLeadership hands the leadership to another server: to, or with none whichever is most up to date. It returns the
 // leader that follows. When to leads already nothing is done. Errors are *supervisor.Problem, or ctx's.
 func (n *Node) TransferLeadership(ctx context.Context, to sup.NodeName) (leader sup.NodeName, err error) {
-	if to != "" && !slices.Contains(n.cfg.serverNames(), to) {
+	if servers := n.cfg.serverNames(); to != "" && !slices.Contains(servers, to) {
+		names := strings.Join(strings.Fields(strings.Trim(fmt.Sprint(servers), "[]")), ", ")
 		return "", &sup.Problem{Code: sup.CodeNodeNotFound, Node: to,
-			Detail: fmt.Sprintf("%s is not a server, and servers alone lead: name one of %v", to, n.cfg.serverNames())}
+			Detail: fmt.Sprintf("%s is not a server, and servers alone lead: name one of %s", to, names)}
 	}
 	ask := transferRequest{To: to}
 	err = n.atLeader(ctx, func(ctx context.Context, at leaderAddr) (err error) {

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -35,7 +36,8 @@ type Client struct {
 	Timeout time.Duration
 }
 
-// New makes a client. addrs are URLs like http://127.0.0.1:8101; the scheme may be left out. token may be empty.
+// New makes a client. addrs are URLs like http://127.0.0.1:8101; the scheme may be left out, and each may be a list, with
+// commas or spaces between. token may be empty.
 func New(addrs []string, token string) (*Client, error) {
 	c := &Client{token: token, silence: silence, http: &http.Client{
 		Transport: &http.Transport{
@@ -44,24 +46,31 @@ func New(addrs []string, token string) (*Client, error) {
 		// A node sends nobody elsewhere, and what was meant for one path or host is not done at another.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
-	for _, a := range addrs {
-		a = strings.TrimSpace(a)
-		if a == "" {
-			continue
+	for _, list := range addrs {
+		for _, a := range strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' }) {
+			if !strings.Contains(a, "://") {
+				a = "http://" + a
+			}
+			if !isAddr(a) {
+				return nil, fmt.Errorf("%q is not the address of a node; write one like %s", a, DefaultAddr)
+			}
+			c.addrs = append(c.addrs, strings.TrimSuffix(a, "/"))
 		}
-		if !strings.Contains(a, "://") {
-			a = "http://" + a
-		}
-		u, err := url.Parse(a)
-		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-			return nil, fmt.Errorf("%q is not the address of a node; write one like http://127.0.0.1:8101", a)
-		}
-		c.addrs = append(c.addrs, strings.TrimSuffix(a, "/"))
 	}
 	if len(c.addrs) == 0 {
-		return nil, errors.New("no address of a node is given")
+		return nil, fmt.Errorf("no address of a node is given; write one like %s", DefaultAddr)
 	}
 	return c, nil
+}
+
+// isAddr reports whether a URL can be a node's.
+func isAddr(a string) bool {
+	u, err := url.Parse(a)
+	if err != nil || u.Hostname() == "" || (u.Scheme != "http" && u.Scheme != "https") || strings.ContainsAny(a, "?#") {
+		return false
+	}
+	port, err := strconv.Atoi(u.Port())
+	return u.Port() == "" || (err == nil && port > 0 && port < 1<<16)
 }
 
 // Close drops idle connections.

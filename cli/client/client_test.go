@@ -132,7 +132,7 @@ func TestNothingIsDoneElsewhere(t *testing.T) {
 }
 
 func TestAddressesAreChecked(t *testing.T) {
-	for _, addr := range []string{"", "ftp://x:1", "http://", "http://a b:1"} {
+	for _, addr := range []string{"", "ftp://x:1", "http://", ",", "a:0", "127.0.0.1:99999", "http://:8101", "http://a:1?x=y", "http://a:1,b c:70000"} {
 		if _, err := New([]string{addr}, ""); err == nil {
 			t.Errorf("%q is accepted", addr)
 		}

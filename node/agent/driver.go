@@ -237,6 +237,11 @@ const maxTurn = 512
 
 // step turns the machine once. The clock is read before anything is sent: s of A1.
 func (d *Driver) step(evs ...Event) {
+	for _, ev := range evs {
+		if e, ok := ev.(Ended); ok && e.Reason == sup.ExitError { // the record of a child goes with its supervisor: here it stays
+			d.log.Warn("a child failed", "child", e.Key.String(), "incarnation", e.Inc.Token(), "why", e.Detail)
+		}
+	}
 	for _, a := range d.machine.StepAll(evs, d.o.Clock.Now()) {
 		d.do(a)
 	}

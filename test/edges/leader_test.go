@@ -35,7 +35,7 @@ func TestLeadersAsClientsSeeThem(t *testing.T) {
 	if status, _, said = supnode(t, "raft", "transfer-leadership", "n9", "--addr", w.url(others[1], "")); status != 1 {
 		t.Errorf("status %d", status)
 	}
-	wantWords(t, said, "n9 is not a server, and servers alone lead: name one of [n1 n2 n3]")
+	wantWords(t, said, "n9 is not a server, and servers alone lead: name one of n1, n2, n3")
 	if _, out, said = supnode(t, "raft", "peers", "--addr", w.url(others[1], "")); strings.Count(out, "\n") != 4 || strings.Count(out, "leader") != 1 {
 		t.Errorf("%s%s", out, said)
 	}
