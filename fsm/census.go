@@ -22,7 +22,7 @@ func (s *State) Census() Census {
 				switch {
 				case child.Why == WhyMove:
 					c.Moving++
-				case child.Toward != "", child.Phase != Unplaced && s.Node(child.Node).Status == MemberDraining:
+				case child.Toward != "", child.Node != "" && s.Node(child.Node).Status == MemberDraining:
 					c.ToMove++
 				}
 			}

@@ -7,11 +7,12 @@ import (
 	sup "github.com/supnode/supnode/supervisor"
 )
 
-// The census says what counting the views says.
+// The census says what counting the views says, at every level of a tree.
 func TestCensusAgreesWithTheViews(t *testing.T) {
 	w := newWorld(t)
 	w.register("n1", "exec")
-	w.apply(Command{StartSupervisor: &StartSupervisor{Spec: spec("pool", child("w1", sup.Permanent), child("w2", sup.Temporary)), Home: "n1"}})
+	tree := childOf("db{;d1,deep{;e1}}").WithDefaults()
+	w.apply(Command{StartSupervisor: &StartSupervisor{Spec: spec("pool", child("w1", sup.Permanent), child("w2", sup.Temporary), tree), Home: "n1"}})
 	w.settle()
 	third := child("w3", sup.Permanent)
 	w.ask(Command{StartChild: &StartChild{Supervisor: "pool", Spec: &third}})

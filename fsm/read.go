@@ -65,6 +65,39 @@ func (t *tree) from(order uint64) []*Child {
 	return rows[i:]
 }
 
+// Obstacle is the child that the operation of a supervisor waits for: one that is to stop, else one whose init was to end and
+// hangs (S14a); of a child that is a supervisor, what that waits for. nil = no such child.
+func (s *State) Obstacle(n sup.Name) (hangs *Child) {
+	t := s.trees.get(n)
+	if t == nil || t.head.Op == nil || t.held == t.active {
+		return nil
+	}
+	from := t.head.Op.Cursor
+	if t.head.simple() {
+		from = 0
+	}
+	for _, c := range t.from(max(from, 1) - 1) {
+		switch {
+		case c == nil:
+		case c.Phase == Stopping:
+			return s.Within(c)
+		case c.Phase == Placed && hangs == nil:
+			if x := s.Within(c); x != nil && x.Hanging {
+				hangs = x
+			}
+		}
+	}
+	return hangs
+}
+
+// Within is a child that stops or starts or, of one that is a supervisor, what that waits for.
+func (s *State) Within(c *Child) *Child {
+	if c.IsSupervisor() {
+		return s.Obstacle(c.Key.Supervisor.Sub(c.Key.Child))
+	}
+	return c
+}
+
 // Counts is what count_children answers (S35); zero for a supervisor that is not there.
 func (s *State) Counts(n sup.Name) sup.Counts {
 	t := s.trees.get(n)

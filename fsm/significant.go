@@ -17,13 +17,18 @@ func (s *State) significantEnds(t *tree, c *Child) {
 	s.stop(t, sup.ReasonShutdown, nil)
 }
 
-// significant reports whether a significant child has not ended: it runs, is on its way up or down, or waits.
+// significant reports whether a significant child has not ended: it runs, is on its way up or down, or waits. It looks from where
+// it found one last: each end in a supervisor of many children would pass over all that ended before, else.
 func (t *tree) significant() bool {
 	if t.head.Spec.AutoShutdown != sup.AllSignificant {
 		return false
 	}
-	for c := range t.children.all() {
-		if c.Spec.Significant && (c.Phase != Unplaced || c.Wants || c.Due || c.Why != 0 || c.Part == PartReplaced) {
+	rows := t.children.rows[t.children.head:]
+	at := len(rows) - len(t.from(t.unended))
+	for i := range rows {
+		c := rows[(at-1-i+len(rows))%len(rows)]
+		if c != nil && c.Spec.Significant && (c.Phase != Unplaced || c.Wants || c.Due || c.Why != 0 || c.Part == PartReplaced) {
+			t.unended = c.Order
 			return true
 		}
 	}

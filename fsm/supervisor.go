@@ -95,6 +95,7 @@ type tree struct {
 	dues     int                  // slots that are Due
 	subs     int                  // children that are supervisors
 	dueFrom  uint64               // none with a lower Order is Due
+	unended  uint64               // the Order of the significant child that was found not to have ended last (S38)
 	stirred  bool                 // it changed in this turn and is to advance
 }
 

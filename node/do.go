@@ -267,88 +267,60 @@ func (n *Node) await(ctx context.Context, lead *leadership, cmd fsm.Command, don
 	}
 }
 
-// stopWatch notices a stop that takes longer than the child's shutdown timeout allows.
+// stopWatch notices a stop, or an init, that takes longer than the child's spec allows.
 type stopWatch struct {
 	key   sup.Key
 	inc   sup.Incarnation
 	since time.Time
 }
 
-// overdue returns stop_pending when what cmd waits for hangs in its stop.
+// overdue returns stop_pending when what cmd waits for hangs in its stop (S14), or in an init that was to end (S14a).
 func (w *stopWatch) overdue(s *fsm.State, cmd fsm.Command, now time.Time) *sup.Problem {
 	c := awaited(s, cmd)
-	if c == nil || c.Phase != fsm.Stopping {
-		return w.hangs(starting(s, cmd), now)
-	}
-	if w.key != c.Key || w.inc != c.Inc {
-		*w = stopWatch{key: c.Key, inc: c.Inc, since: now}
-	}
-	limit := c.ShutdownTimeout()
-	if limit == sup.Infinity || now.Sub(w.since) < limit.Std()+overdueAfter {
-		return nil
-	}
-	return &sup.Problem{Code: sup.CodeStopPending, Supervisor: c.Key.Supervisor, Child: c.Key.Child, Node: c.Node,
-		Detail: fmt.Sprintf("child %s on node %s has not stopped %s after it was killed; the stop goes on", c.Key, c.Node, overdueAfter)}
-}
-
-// hangs returns stop_pending when a start waits for an init that was to end, and whose code does not return (S14a).
-func (w *stopWatch) hangs(c *fsm.Child, now time.Time) *sup.Problem {
-	if c == nil || !c.Hanging || c.Phase != fsm.Placed {
+	if c == nil || c.Phase != fsm.Stopping && !(c.Phase == fsm.Placed && c.Hanging) {
 		*w = stopWatch{}
 		return nil
 	}
 	if w.key != c.Key || w.inc != c.Inc {
 		*w = stopWatch{key: c.Key, inc: c.Inc, since: now}
 	}
-	if now.Sub(w.since) < overdueAfter {
+	limit := overdueAfter
+	text := fmt.Sprintf("the init of child %s on node %s has not returned, long after its init_timeout of %s; nothing replaces the child until it does",
+		c.Key, c.Node, c.InitTimeout())
+	if c.Phase == fsm.Stopping {
+		if c.ShutdownTimeout() == sup.Infinity {
+			return nil
+		}
+		limit += c.ShutdownTimeout().Std()
+		text = fmt.Sprintf("child %s on node %s has not stopped %s after it was killed; the stop goes on", c.Key, c.Node, overdueAfter)
+	}
+	if now.Sub(w.since) < limit {
 		return nil
 	}
-	return &sup.Problem{Code: sup.CodeStopPending, Supervisor: c.Key.Supervisor, Child: c.Key.Child, Node: c.Node,
-		Detail: fmt.Sprintf("the init of child %s on node %s has not returned, long after its init_timeout of %s; nothing replaces the child until it does",
-			c.Key, c.Node, c.InitTimeout())}
+	return &sup.Problem{Code: sup.CodeStopPending, Supervisor: c.Key.Supervisor, Child: c.Key.Child, Node: c.Node, Detail: text}
 }
 
-// starting is a child whose init cmd waits for: one that hangs first.
-func starting(s *fsm.State, cmd fsm.Command) *fsm.Child {
-	switch {
-	case cmd.StartChild != nil && cmd.StartChild.Spec != nil:
-		return s.Child(sup.Key{Supervisor: cmd.StartChild.Supervisor, Child: cmd.StartChild.Spec.ID})
-	case cmd.RestartChild != nil:
-		return s.Child(cmd.RestartChild.Key)
-	case cmd.StartSupervisor != nil:
-		name := cmd.StartSupervisor.Spec.Name
-		placed, _ := s.Children(name, "", 1, func(c *sup.ChildInfo) bool { return c.Hanging })
-		for _, c := range placed {
-			return s.Child(sup.Key{Supervisor: name, Child: c.ID})
-		}
-	}
-	return nil
-}
-
-// awaited is the child whose stop cmd waits for, or nil; of a supervisor, what that waits for.
+// awaited is the child that cmd waits for to stop or to start, or that keeps its supervisor from it; nil = none.
 func awaited(s *fsm.State, cmd fsm.Command) *fsm.Child {
-	var c *fsm.Child
+	var k sup.Key
 	switch {
 	case cmd.TerminateChild != nil:
-		c = s.Child(cmd.TerminateChild.Key)
+		k = cmd.TerminateChild.Key
 	case cmd.RestartChild != nil:
-		c = s.Child(cmd.RestartChild.Key)
+		k = cmd.RestartChild.Key
+	case cmd.StartChild != nil && cmd.StartChild.Spec != nil:
+		k = sup.Key{Supervisor: cmd.StartChild.Supervisor, Child: cmd.StartChild.Spec.ID}
+	case cmd.StartChild != nil:
+		k = sup.Key{Supervisor: cmd.StartChild.Supervisor, Child: s.Awaits(cmd.StartChild.Supervisor, cmd.Request.Key)}
+	case cmd.StartSupervisor != nil:
+		k.Supervisor = cmd.StartSupervisor.Spec.Name
 	case cmd.StopSupervisor != nil:
-		c = stopping(s, cmd.StopSupervisor.Name)
+		k.Supervisor = cmd.StopSupervisor.Name
 	case cmd.ApplyManifest != nil:
-		c = stopping(s, cmd.ApplyManifest.Spec.Name)
+		k.Supervisor = cmd.ApplyManifest.Spec.Name
 	}
-	for c != nil && c.IsSupervisor() && c.Phase == fsm.Stopping {
-		c = stopping(s, c.Key.Supervisor.Sub(c.Key.Child))
+	if c := s.Child(k); c != nil && (c.Phase == fsm.Stopping || c.Phase == fsm.Placed) {
+		return s.Within(c)
 	}
-	return c
-}
-
-// stopping is the first child of a supervisor that stops, or nil.
-func stopping(s *fsm.State, n sup.Name) *fsm.Child {
-	first, _ := s.Children(n, "", 1, func(c *sup.ChildInfo) bool { return c.Status == sup.StatusStopping })
-	for _, c := range first {
-		return s.Child(sup.Key{Supervisor: n, Child: c.ID})
-	}
-	return nil
+	return s.Obstacle(k.Supervisor)
 }

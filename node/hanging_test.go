@@ -3,6 +3,7 @@ package node_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -63,20 +64,43 @@ func TestRule_S14_AHangingBehaviorIsToldAndNotReplaced(t *testing.T) {
 	}
 	n := c.nodes["n1"]
 	before := map[sup.ChildID]uint64{"handler": c.child("handler").Incarnation, "terminate": c.child("terminate").Incarnation}
-	if err := muleStick.Cast(ctx, n.Ref("pool", "handler"), "handler"); err != nil {
+	group := fsm.Command{StartSupervisor: &fsm.StartSupervisor{Spec: sup.Spec{
+		Name: "group", Strategy: sup.OneForAll, Children: []sup.ChildSpec{*mule("stuck", "handler")},
+	}.WithDefaults()}}
+	if _, err := n.Do(ctx, group, ""); err != nil {
 		t.Fatal(err)
+	}
+	for _, k := range []sup.Key{inPool("handler"), {Supervisor: "group", Child: "stuck"}} {
+		if err := muleStick.Cast(ctx, n.Ref(k.Supervisor, k.Child), "handler"); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := muleStick.Cast(ctx, n.Ref("pool", "terminate"), "terminate"); err != nil { // it ends by itself, and hangs in that
 		t.Fatal(err)
 	}
-	answers := make(chan error, 2)
-	for _, cmd := range []fsm.Command{
-		{RestartChild: &fsm.RestartChild{Key: inPool("handler")}},
-		{StartChild: &fsm.StartChild{Supervisor: "pool", Spec: mule("init", "init")}},
-	} {
-		go func() { _, err := n.Do(ctx, cmd, ""); answers <- err }()
+	tree := sup.ChildSpec{ID: "tree", Supervisor: &sup.Spec{Children: []sup.ChildSpec{*mule("deep", "init")}}}.WithDefaults()
+	waiting := map[sup.ChildID]fsm.Command{ // by what hangs
+		"handler": {RestartChild: &fsm.RestartChild{Key: inPool("handler")}},
+		"init":    {StartChild: &fsm.StartChild{Supervisor: "pool", Spec: mule("init", "init")}},
+		"deep":    {StartChild: &fsm.StartChild{Supervisor: "pool", Spec: &tree}},
+		"stuck":   {RestartChild: &fsm.RestartChild{Key: sup.Key{Supervisor: "group", Child: "stuck"}}},
 	}
-	await.True(t, "three hang", func() bool { return len(c.hung(ctx)) == 3 })
+	answers := make(chan error, len(waiting)+1)
+	ask := func(what sup.ChildID, cmd fsm.Command) {
+		_, err := n.Do(ctx, cmd, "")
+		var p *sup.Problem
+		if !errors.As(err, &p) || p.Code != sup.CodeStopPending || p.Child != what {
+			err = fmt.Errorf("whoever waits for %s gets %w", what, err)
+		} else {
+			err = nil
+		}
+		answers <- err
+	}
+	for what, cmd := range waiting {
+		go ask(what, cmd)
+	}
+	await.True(t, "all hang", func() bool { return len(c.hung(ctx)) == 5 })
+	go ask("stuck", fsm.Command{StartChild: &fsm.StartChild{Supervisor: "group", Spec: mule("behind", "")}})
 	for id, node := range c.hung(ctx) {
 		if node != "n2" {
 			t.Errorf("%s hangs on %s", id, node)
@@ -87,12 +111,12 @@ func TestRule_S14_AHangingBehaviorIsToldAndNotReplaced(t *testing.T) {
 	if !ready.Ready || !strings.Contains(text, "pool/handler (for ") || !strings.Contains(text, "pool/init (for ") || !strings.Contains(text, "pool/terminate (for ") {
 		t.Errorf("readyz of n2: %v", ready)
 	}
-	if v := gathered(t, c.nodes["n2"], "supnode_actors_hanging"); v != 3 {
+	if v := gathered(t, c.nodes["n2"], "supnode_actors_hanging"); v != 5 {
 		t.Errorf("the metric says %v", v)
 	}
-	for range 2 {
-		if err := <-answers; code(err) != sup.CodeStopPending {
-			t.Errorf("whoever waits gets %v", err)
+	for range cap(answers) {
+		if err := <-answers; err != nil {
+			t.Error(err)
 		}
 	}
 	for id, inc := range before {

@@ -46,11 +46,19 @@ const (
 
 var laneWidth = [lanes]int{laneCommands: MaxCommandMoves, laneOthers: MaxMoves}
 
+// A look at the children of a node that waits for some of them follows each change, while it has no more than lookFreely of
+// them; each further one puts the next look off by lookPerChild. So the looks take a part of the leader's time at most.
+const (
+	lookFreely   = 1000
+	lookPerChild = 1e3
+)
+
 // departure is what is known of a node whose children, or some of them, are to move.
 type departure struct {
 	todo  [lanes][]sup.Key // to be moved, as far as the last look knew
 	open  [lanes]int       // moves under way
 	next  Instant          // of the next look
+	rest  Instant          // until which no change brings one about
 	stays int              // children that nothing would move, by the last look
 	waits int              // children that stop, or can't be moved yet
 	told  uint64           // the stream on which the node was told to stop in place what stays; 0 = none
@@ -160,7 +168,7 @@ func (m *Machine) depart(v *member, d *departure, all bool) {
 
 // listMoves lists what is to move from a node. What a former leader began to move takes its place like the others.
 func (m *Machine) listMoves(v *member, d *departure, all bool) {
-	d.next = m.now + m.st.Lease().H
+	d.next, d.rest = m.now+m.st.Lease().H, m.now+Instant(m.st.CountOn(v.name)-lookFreely)*lookPerChild
 	d.todo, d.stays, d.waits = [lanes][]sup.Key{}, 0, 0
 	for c := range m.st.On(v.name) {
 		switch {
@@ -294,7 +302,8 @@ func (m *Machine) arrives(r *fsm.Report) {
 func (m *Machine) departuresWait() {
 	for _, d := range m.moves.of { // any order: each is looked at by itself
 		if d.waits > 0 {
-			d.next, m.moves.lookAt = m.now, m.now
+			d.next = min(d.next, max(m.now, d.rest))
+			m.moves.look(d.next)
 		}
 	}
 }

@@ -442,3 +442,20 @@ func TestForgottenAgentThatComesBackIsNoForeigner(t *testing.T) {
 	w.join("n3", "exec")
 	w.want(w.st.Node("n3").Session != old, "it joins anew")
 }
+
+// A look at all children of a node costs more than a change of one: of very many the next look rests a while.
+func TestDrainOfVeryManyChildrenIsLookedAtNowAndThen(t *testing.T) {
+	w := commanders(t)
+	w.startOn("n2", "pool", "job", lookFreely+500, sup.OneForAll)
+	w.drain("n2", false)
+	d := w.m.moves.of["n2"]
+	w.want(d.waits == lookFreely+499, "%d wait for the first", d.waits)
+	looked := d.rest
+	w.ends("n2", 1)
+	w.settle()
+	w.want(w.m.moves.of["n2"].rest == looked, "a change has it looked at again at once")
+	w.now = looked
+	w.step(Tick{})
+	w.settle()
+	w.want(w.m.moves.of["n2"].rest > looked, "it is looked at when it may")
+}
