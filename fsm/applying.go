@@ -247,6 +247,7 @@ func (s *State) takeOver(t *tree) {
 	} else {
 		s.arrange(t, next.Children)
 	}
+	s.passSelector(t)
 }
 
 // remake gives the children of simple_one_for_one that a change took down the new template; args is how many of theirs were

@@ -32,7 +32,7 @@ var update = flag.Bool("update", false, "write the traces of testdata/*.txt anew
 //	      strategy=S auto=any_significant
 //	add SUP CHILD                     start_child; CHILD is [*]ID[:RESTART][@NODE|@SELECTOR|@custom/NAME][!BEHAVIOR][~INITIAL/MAX/RESET][#ARG]
 //	                                  [^MAX_PER_NODE][?TAG/VALUE], significant with *; a supervisor is [*]ID[:RESTART]{[FLAG,…];CHILD,…} with a strategy,
-//	                                  an intensity like 1/5s, and any_significant or all_significant as flags
+//	                                  an intensity like 1/5s, a selector, and any_significant or all_significant as flags
 //	terminate SUP/ID · restart SUP/ID · stop SUP [REASON]
 //	running SUP/ID · moved SUP/ID REASON · ended SUP/ID REASON [DETAIL] · initfailed SUP/ID DETAIL   reports; "inc=G.E" names another incarnation
 //	settle                            nodes do what they are to do, until nothing is outstanding
@@ -413,6 +413,8 @@ func treeOf(w string) (s sup.Spec) {
 				panic(f)
 			}
 			s.Intensity = &sup.Intensity{MaxRestarts: n, Within: sup.Of(within)}
+		case selectorOf(f) != nil:
+			s.Selector = selectorOf(f)
 		default:
 			panic(f)
 		}

@@ -26,6 +26,21 @@ func (s *State) raise(t *tree, c *Child) {
 	s.raiseTree(spec, &Supervisor{Name: name, Home: t.head.Home, Op: &Op{}})
 }
 
+// passSelector gives a selector that has changed to the children that are supervisors and name none.
+func (s *State) passSelector(t *tree) {
+	sel := t.head.selector()
+	for c := range t.children.all() {
+		if !c.IsSupervisor() || c.Phase == Unplaced || c.Spec.Supervisor.Selector != nil {
+			continue
+		}
+		sub := s.trees.get(c.Key.Supervisor.Sub(c.Key.Child))
+		spec := *sub.head.Spec
+		spec.Selector = &sel
+		s.edit(sub).Spec = &spec
+		s.passSelector(sub)
+	}
+}
+
 // fell stops the tree of a child, whose slot is Stopping.
 func (s *State) fell(c *Child) {
 	if t := s.trees.get(c.Key.Supervisor.Sub(c.Key.Child)); !t.head.stopping() {
