@@ -156,6 +156,26 @@ func TestRule_S14_WhatHangsIsToldOnceAndNotOfAnotherSession(t *testing.T) {
 	r.wantTold() // with its end it is of no interest any more
 }
 
+func TestWordsOfAnotherIncarnationChangeNothing(t *testing.T) {
+	r := leased(t, 1)
+	r.run("a", 10)
+	for _, word := range []Event{
+		Started{Key: key("a"), Inc: inc(9)}, Started{Key: key("a"), Inc: inc(10)}, Started{Key: key("b"), Inc: inc(11)},
+		Ended{Key: key("a"), Inc: inc(9), Reason: sup.ExitError}, Ended{Key: key("b"), Inc: inc(11), Reason: sup.ExitError},
+	} {
+		r.step(word)
+		r.wantNothing()
+	}
+	r.spawn("b", 11)
+	r.step(Started{Key: key("b"), Inc: inc(10)})
+	r.wantNothing()
+	r.stop("b", 11, sec)
+	r.step(Started{Key: key("b"), Inc: inc(11)}) // its slot no longer waits for that
+	r.wantNothing()
+	r.end("b", 11, sup.ExitShutdown)
+	r.wantTold("b 11 ended shutdown")
+}
+
 func TestFailedInitIsReportedAsSuch(t *testing.T) {
 	r := leased(t, 1)
 	r.spawn("a", 10)
