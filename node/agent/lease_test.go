@@ -56,6 +56,39 @@ func TestA1_OlderAnswerNeverLowersTheDeadline(t *testing.T) {
 	}
 }
 
+func TestA5_GrantOfAnotherSessionOrOfNoTimeIsNone(t *testing.T) {
+	r := leased(t, 2)
+	r.pass(h)
+	for _, g := range []rpc.Grant{
+		{Session: session(1), TTL: ttl, Fence: ttl / 6, H: h}, {Session: session(2), Fence: ttl / 6, H: h}, {Session: session(2), TTL: ttl, Fence: -1, H: h},
+	} {
+		g.Seq = r.m.seq
+		r.frame(rpc.ToAgent{Grant: &g})
+		r.wantNothing()
+	}
+	if r.grant(); len(find[Lease](r.got)) != 1 {
+		t.Errorf("the true one after them: %v", r.got)
+	}
+}
+
+// An agent uses the TTL, F and H of its newest grant, whatever its file says.
+func TestA1_TheSettingsAreThoseOfTheGrant(t *testing.T) {
+	r := leased(t, 1)
+	r.pass(h)
+	sentAt := r.now
+	l := find[Lease](r.frame(rpc.ToAgent{Grant: &rpc.Grant{Session: session(1), Seq: r.m.seq, TTL: 2 * ttl, Fence: ttl / 3, H: 2 * h}}))
+	if len(l) != 1 || l[0].Deadline != sentAt+2*ttl || l[0].Fence != ttl/3 {
+		t.Fatalf("lease %v", l)
+	}
+	r.pass(h) // asked for before the answer
+	if got := renewals(r.pass(2*h - 1)); len(got) != 0 {
+		t.Errorf("renewed before H: %v", got)
+	}
+	if got := renewals(r.pass(1)); len(got) != 1 {
+		t.Errorf("after H: %v", r.got)
+	}
+}
+
 func TestA1_RenewsAtOnceAfterRegistrationAndOnANewStreamAndThenEachH(t *testing.T) {
 	r := newRig(t)
 	r.step(StreamUp{Stream: 1})
