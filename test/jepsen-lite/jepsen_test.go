@@ -99,7 +99,7 @@ func TestPartitionsWithoutFastFailover(t *testing.T) {
 // stage opens a cluster for a story of its own.
 func stage(t *testing.T, failover string, proxied bool) (*rounds.Stage, context.Context) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	t.Cleanup(cancel)
 	o := options(t, failover, proxied)
 	o.Dir = t.TempDir()
@@ -108,8 +108,12 @@ func stage(t *testing.T, failover string, proxied bool) (*rounds.Stage, context.
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if t.Failed() {
-			s.Abandon()
+		if !t.Failed() {
+			return
+		}
+		if h := s.Abandon(); len(h.Streams) > 0 { // else judge kept it
+			dir := filepath.Join(*keep, fmt.Sprintf("%d-%s", s.Seed, filepath.Base(t.Name())))
+			t.Logf("evidence kept in %s (%v)", dir, s.Keep(dir, h, "the story was given up\n"))
 		}
 	})
 	return s, ctx

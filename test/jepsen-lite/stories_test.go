@@ -322,7 +322,7 @@ func TestTheAPIIsLinearizable(t *testing.T) {
 			err = errors.Join(err, w.Heal(ctx))
 		}
 		must(t, err)
-		must(t, s.Cluster.Ready(ctx, s.Cluster.Names()...))
+		must(t, s.Ready(ctx))
 	}
 	close(stop)
 	<-called

@@ -57,20 +57,32 @@ func (s *Stage) exactly(wanted []history.Key, above map[history.Key]uint64, but 
 	return nil
 }
 
+// Ready waits until every node serves. A process that ended by itself (L6) is started again.
+func (s *Stage) Ready(ctx context.Context) error {
+	return cluster.Until(ctx, "every node to serve", s.serves)
+}
+
+func (s *Stage) serves(ctx context.Context) error {
+	if revived, err := s.Cluster.Revive(); err != nil || len(revived) > 0 {
+		return fmt.Errorf("%v ended by themselves: %w", revived, err)
+	}
+	for _, n := range s.Cluster.Names() {
+		if err := s.Cluster.Node(n).IsReady(ctx); err != nil {
+			return fmt.Errorf("%s is not ready: %w", n, err)
+		}
+	}
+	return nil
+}
+
 // Settle waits until every node serves, and what runs is what is wanted, by the children's records and by the cluster's
-// own list. A process that ended by itself is started again.
+// own list.
 func (s *Stage) Settle(ctx context.Context, above map[history.Key]uint64) error {
 	return cluster.Until(ctx, "the cluster to settle", func(ctx context.Context) error {
-		if revived, err := s.Cluster.Revive(); err != nil || len(revived) > 0 {
-			return fmt.Errorf("%v ended by themselves: %w", revived, err)
+		if err := s.serves(ctx); err != nil {
+			return err
 		}
 		if err := s.exactly(s.Wanted(), above); err != nil {
 			return err
-		}
-		for _, n := range s.Cluster.Names() {
-			if err := s.Cluster.Node(n).IsReady(ctx); err != nil {
-				return fmt.Errorf("%s is not ready: %w", n, err)
-			}
 		}
 		dump, err := s.dump(ctx)
 		if err != nil {
