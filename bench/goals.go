@@ -113,6 +113,19 @@ func (p *play) follower(ctx context.Context) (follower, leader int, err error) {
 	return (leader + 1) % 3, leader, err
 }
 
+// target starts n actors and names the node to hit: the leader, else a follower.
+func (p *play) target(ctx context.Context, n int, hitLeader bool) (pool actors.Pool, victim int, err error) {
+	pool = p.pool(n, -1)
+	if err := p.fill(ctx, pool); err != nil {
+		return pool, 0, err
+	}
+	victim, leader, err := p.follower(ctx)
+	if hitLeader {
+		victim = leader
+	}
+	return pool, victim, err
+}
+
 // crashes measures G1.
 func (p *play) crashes(ctx context.Context) error {
 	b := p.bench
@@ -247,16 +260,9 @@ func (b *bench) takeovers(ctx context.Context) error {
 func (b *bench) faults(ctx context.Context, n, rounds int, toLeader bool, s syscall.Signal) (back, gaps []time.Duration, err error) {
 	for range rounds {
 		err := b.play(ctx, func(p *play, ctx context.Context) error {
-			pool := p.pool(n, -1)
-			if err := p.fill(ctx, pool); err != nil {
-				return err
-			}
-			victim, leader, err := p.follower(ctx)
+			pool, victim, err := p.target(ctx, n, toLeader)
 			if err != nil {
 				return err
-			}
-			if toLeader {
-				victim = leader
 			}
 			hit := p.On(victim, pool)
 			if err := anywhere(ctx, b.lease.H); err != nil {
@@ -299,16 +305,9 @@ func (b *bench) freezes(ctx context.Context) error {
 		twice := 0
 		for range roundsOff {
 			err := b.play(ctx, func(p *play, ctx context.Context) error {
-				pool := p.pool(n, -1)
-				if err := p.fill(ctx, pool); err != nil {
-					return err
-				}
-				victim, leader, err := p.follower(ctx)
+				pool, victim, err := p.target(ctx, n, m.leader)
 				if err != nil {
 					return err
-				}
-				if m.leader {
-					victim = leader
 				}
 				hit := p.On(victim, pool)
 				began := history.Now()

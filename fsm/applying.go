@@ -190,30 +190,17 @@ func (s *State) leftChild(t *tree, c *Child) {
 // changeOn takes a change as far as it can go now; it reports whether the first half is over. The operation's cursor is the
 // Order of the last child that is waited for; those after it are down.
 func (s *State) changeOn(t *tree) bool {
-	op := *t.head.Op
-	switch {
+	switch op := t.head.Op; {
 	case op.Next == nil:
 		return true
 	case op.Cursor == 0 && t.head.simple():
 		s.stopReplaced(t)
 	}
-	rows := t.children.rows[t.children.head:]
-	if op.Cursor != 0 {
-		rows = rows[:len(rows)-len(t.from(op.Cursor))]
-	}
-	for i := len(rows) - 1; i >= 0; i-- {
-		c := rows[i]
-		if c == nil || c.Phase == Unplaced || !c.leaves() {
-			continue
+	for c := range t.downTo(0) {
+		if c.Phase != Unplaced && c.leaves() {
+			s.takeDown(t, c, WhyChange)
+			return false
 		}
-		if op.Cursor != c.Order {
-			op.Cursor = c.Order
-			s.edit(t).Op = &op
-		}
-		if c.Phase != Stopping {
-			s.stopSlot(t, c, WhyChange)
-		}
-		return false
 	}
 	s.takeOver(t)
 	return true

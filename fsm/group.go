@@ -44,24 +44,11 @@ func (t *tree) goesDown(c *Child) bool {
 // downNext asks the last child of a group that is not down yet to stop; when none is left the group may come up.
 func (s *State) downNext(t *tree) {
 	op := *t.head.Op
-	rows := t.children.rows[t.children.head:]
-	rows = rows[:len(rows)-len(t.from(op.Cursor))]
-	for i := len(rows) - 1; i >= 0; i-- {
-		c := rows[i]
-		if c == nil || c.Phase == Unplaced {
-			continue
+	for c := range t.downTo(op.Down) {
+		if c.Phase != Unplaced {
+			s.takeDown(t, c, WhyGroup)
+			return
 		}
-		if c.Order < op.Down {
-			break
-		}
-		if op.Cursor != c.Order {
-			op.Cursor = c.Order
-			s.edit(t).Op = &op
-		}
-		if c.Phase != Stopping {
-			s.stopSlot(t, c, WhyGroup)
-		}
-		return
 	}
 	op.Down, op.Cursor = 0, 0
 	s.edit(t).Op = &op

@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"iter"
 	"slices"
 	"strings"
 
@@ -103,19 +104,39 @@ func (s *State) stopNext(t *tree) {
 	}
 	for c := t.children.last(); c != nil; c = t.children.last() {
 		if c.Phase != Unplaced {
-			if t.head.Op.Cursor != c.Order {
-				next := *t.head.Op
-				next.Cursor = c.Order
-				s.edit(t).Op = &next
-			}
-			if c.Phase != Stopping {
-				s.stopSlot(t, c, WhyShutdown)
-			}
+			s.takeDown(t, c, WhyShutdown)
 			return
 		}
 		s.drop(t, c, nil)
 	}
 	s.endStop(t)
+}
+
+// takeDown asks the child that an operation waits for to stop; those after it are down.
+func (s *State) takeDown(t *tree, c *Child, why Why) {
+	if t.head.Op.Cursor != c.Order {
+		op := *t.head.Op
+		op.Cursor = c.Order
+		s.edit(t).Op = &op
+	}
+	if c.Phase != Stopping {
+		s.stopSlot(t, c, why)
+	}
+}
+
+// downTo yields the children from the one that the operation waits for, else the last, down to an Order, last first.
+func (t *tree) downTo(order uint64) iter.Seq[*Child] {
+	rows := t.children.rows[t.children.head:]
+	if cursor := t.head.Op.Cursor; cursor != 0 {
+		rows = rows[:len(rows)-len(t.from(cursor))]
+	}
+	return func(yield func(*Child) bool) {
+		for _, c := range slices.Backward(rows) {
+			if c != nil && (c.Order < order || !yield(c)) {
+				return
+			}
+		}
+	}
 }
 
 // endStop ends a stop whose children are gone. The record stays readable (S37), unless the stop undid a start.

@@ -1,6 +1,10 @@
 package fsm
 
-import sup "github.com/supnode/supnode/supervisor"
+import (
+	"slices"
+
+	sup "github.com/supnode/supnode/supervisor"
+)
 
 // simple reports whether the supervisor's children are made from a template (S34).
 func (h *Supervisor) simple() bool { return h.Spec.Strategy == sup.SimpleOneForOne }
@@ -58,11 +62,7 @@ func (s *State) stopTogether(t *tree) {
 	if t.head.Op.Cursor != 0 {
 		return
 	}
-	children := make([]*Child, 0, t.children.len())
-	for c := range t.children.all() {
-		children = append(children, c)
-	}
-	for _, c := range children {
+	for _, c := range slices.Collect(t.children.all()) {
 		switch c.Phase {
 		case Unplaced:
 			s.drop(t, c, nil)

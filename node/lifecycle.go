@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/supnode/supnode/fsm"
 	sup "github.com/supnode/supnode/supervisor"
 )
 
@@ -84,6 +85,22 @@ func (n *Node) eventsAfter(ctx context.Context, since uint64) ([]sup.Event, erro
 			return nil, ctx.Err()
 		case <-n.closing:
 			return nil, n.errClosing()
+		}
+	}
+}
+
+// eachEvent calls f for the events after since that this node's replica has, and says which is the newest.
+func (n *Node) eachEvent(since uint64, f func(sup.Event)) uint64 {
+	for {
+		var events []sup.Event
+		var oldest uint64
+		n.fsm.View(func(s *fsm.State) { events, oldest, _ = s.Events(since, MaxPage) })
+		if len(events) == 0 {
+			return max(since, oldest-1)
+		}
+		for _, e := range events {
+			since = e.ID
+			f(e)
 		}
 	}
 }

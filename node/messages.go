@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/supnode/supnode/actor"
-	"github.com/supnode/supnode/fsm"
 	"github.com/supnode/supnode/node/courier"
 	sup "github.com/supnode/supnode/supervisor"
 )
@@ -114,7 +113,11 @@ func (n *Node) newCourier() {
 func (n *Node) dropLost(ctx context.Context) {
 	since := n.events.last()
 	for {
-		since = n.dropSince(since)
+		since = n.eachEvent(since, func(e sup.Event) {
+			if e.Type == sup.EventNodeFailureDetected {
+				n.courier.Drop(e.Node)
+			}
+		})
 		more := n.events.after(since)
 		if more == nil {
 			continue
@@ -123,23 +126,6 @@ func (n *Node) dropLost(ctx context.Context) {
 		case <-more:
 		case <-ctx.Done():
 			return
-		}
-	}
-}
-
-// dropSince drops the nodes that were lost after an event, and says which event is the newest now.
-func (n *Node) dropSince(since uint64) uint64 {
-	for {
-		var events []sup.Event
-		var oldest uint64
-		n.fsm.View(func(s *fsm.State) { events, oldest, _ = s.Events(since, MaxPage) })
-		if len(events) == 0 {
-			return max(since, oldest-1)
-		}
-		for _, e := range events {
-			if since = e.ID; e.Type == sup.EventNodeFailureDetected {
-				n.courier.Drop(e.Node)
-			}
 		}
 	}
 }

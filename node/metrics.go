@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"maps"
 	"strconv"
 	"time"
 
@@ -95,12 +96,18 @@ func (n *Node) measure(ctx context.Context) {
 	})
 	n.raft.RegisterObserver(observer)
 	defer n.raft.DeregisterObserver(observer)
-	known := n.raft.LastIndex() // what the log held when this process began was counted before, or never
+	// What the log held when this process began was counted before, or never. A wall clock would not tell: one that steps
+	// would let events be passed over.
+	known := n.raft.LastIndex()
 	since := n.events.last()
 	var leaderless time.Time
 	recovering := map[sup.Key]time.Time{}
 	for {
-		since = n.countEvents(since, known, recovering)
+		since = n.eachEvent(since, func(e sup.Event) {
+			if e.Index > known {
+				n.countEvent(e, recovering)
+			}
+		})
 		more := n.events.after(since)
 		if more == nil {
 			continue
@@ -121,42 +128,24 @@ func (n *Node) measure(ctx context.Context) {
 	}
 }
 
-// countEvents counts the events after since whose log entries are beyond known. What it goes by is no wall clock: one that
-// steps would let events be passed over.
-func (n *Node) countEvents(since, known uint64, recovering map[sup.Key]time.Time) uint64 {
-	for {
-		var events []sup.Event
-		var oldest uint64
-		n.fsm.View(func(s *fsm.State) { events, oldest, _ = s.Events(since, MaxPage) })
-		if len(events) == 0 {
-			return max(since, oldest-1)
-		}
-		for _, e := range events {
-			if since = e.ID; e.Index <= known {
-				continue
-			}
-			n.metrics.events.WithLabelValues(string(e.Type)).Inc()
-			key := sup.Key{Supervisor: e.Supervisor, Child: e.Child}
-			switch e.Type {
-			case sup.EventNodeFailureDetected:
-				for _, k := range e.AffectedChildren {
-					if len(recovering) < maxRecovering {
-						recovering[k] = e.Time
-					}
-				}
-			case sup.EventChildRestarted:
-				if at, ok := recovering[key]; ok {
-					n.metrics.failover.WithLabelValues(phaseRestart).Observe(max(0, e.Time.Sub(at).Seconds()))
-					delete(recovering, key)
-				}
-			case sup.EventSupervisorStopped:
-				for k := range recovering {
-					if k.Supervisor == e.Supervisor {
-						delete(recovering, k)
-					}
-				}
+// countEvent counts an event and what it says of a failover.
+func (n *Node) countEvent(e sup.Event, recovering map[sup.Key]time.Time) {
+	n.metrics.events.WithLabelValues(string(e.Type)).Inc()
+	key := sup.Key{Supervisor: e.Supervisor, Child: e.Child}
+	switch e.Type {
+	case sup.EventNodeFailureDetected:
+		for _, k := range e.AffectedChildren {
+			if len(recovering) < maxRecovering {
+				recovering[k] = e.Time
 			}
 		}
+	case sup.EventChildRestarted:
+		if at, ok := recovering[key]; ok {
+			n.metrics.failover.WithLabelValues(phaseRestart).Observe(max(0, e.Time.Sub(at).Seconds()))
+			delete(recovering, key)
+		}
+	case sup.EventSupervisorStopped:
+		maps.DeleteFunc(recovering, func(k sup.Key, _ time.Time) bool { return k.Supervisor == e.Supervisor })
 	}
 }
 

@@ -34,17 +34,11 @@ func prepared(cmd fsm.Command) (fsm.Command, error) {
 	switch {
 	case cmd.StartSupervisor != nil:
 		start := *cmd.StartSupervisor
-		start.Spec = start.Spec.WithDefaults()
-		if wrong = start.Spec.Validate(); start.Spec.Name == "" {
-			wrong = append(wrong, sup.FieldError{Location: "name", Message: "a supervisor needs a name"})
-		}
+		start.Spec, wrong = named(start.Spec)
 		cmd.StartSupervisor = &start
 	case cmd.ApplyManifest != nil:
 		apply := *cmd.ApplyManifest
-		apply.Spec = apply.Spec.WithDefaults()
-		if wrong = apply.Spec.Validate(); apply.Spec.Name == "" {
-			wrong = append(wrong, sup.FieldError{Location: "name", Message: "a supervisor needs a name"})
-		}
+		apply.Spec, wrong = named(apply.Spec)
 		cmd.ApplyManifest = &apply
 	case cmd.StartChild != nil && cmd.StartChild.Spec != nil:
 		start := *cmd.StartChild
@@ -62,6 +56,16 @@ func prepared(cmd fsm.Command) (fsm.Command, error) {
 		return cmd, sup.InvalidSpec(wrong)
 	}
 	return cmd, nil
+}
+
+// named is the spec of a supervisor of its own with its defaults, and what is wrong with it.
+func named(spec sup.Spec) (sup.Spec, []sup.FieldError) {
+	spec = spec.WithDefaults()
+	wrong := spec.Validate()
+	if spec.Name == "" {
+		wrong = append(wrong, sup.FieldError{Location: "name", Message: "a supervisor needs a name"})
+	}
+	return spec, wrong
 }
 
 // readable reports an error when what was encoded for the log and the wire does not read back: text that is no UTF-8.

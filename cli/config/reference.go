@@ -2,6 +2,8 @@ package config
 
 import (
 	"reflect"
+
+	sup "github.com/supnode/supnode/supervisor"
 )
 
 // Field is one field of the config file, for people.
@@ -41,7 +43,7 @@ func typeName(t reflect.Type) string {
 	switch {
 	case t == reflect.TypeFor[duration]():
 		return "duration"
-	case t == reflect.TypeFor[size]():
+	case t == reflect.TypeFor[sup.Size]():
 		return "size"
 	}
 	switch t.Kind() {

@@ -26,7 +26,7 @@ type clusterBlock struct {
 	HeartbeatInterval duration      `yaml:"heartbeat_interval" default:"500ms" doc:"how often an agent renews its lease; at least 10ms, at most a third of lease_ttl; replicated at the first start"`
 	LeaseTTL          duration      `yaml:"lease_ttl" default:"3s" doc:"a node that is silent for this long stops its children itself; 500ms to 1m; Raft's time-outs and the leader's wait follow from it; replicated at the first start"`
 	FastFailover      string        `yaml:"fast_failover" default:"loopback" doc:"when a refused connection counts as proof of death: loopback (only there), refused (everywhere; not behind address translation or firewalls that answer for a host), off; replicated at the first start"`
-	EventHistory      size          `yaml:"event_history" default:"64MiB" doc:"lifecycle events kept for replay; at least 64KiB; replicated at the first start"`
+	EventHistory      sup.Size      `yaml:"event_history" default:"64MiB" doc:"lifecycle events kept for replay; at least 64KiB; replicated at the first start"`
 }
 
 type serverEntry struct {
@@ -68,8 +68,8 @@ type execBlock struct {
 }
 
 type logsPart struct {
-	MaxSize  size `yaml:"max_size" default:"10MiB" doc:"a log that has grown to this size is rotated; 64KiB to 1TiB"`
-	MaxFiles int  `yaml:"max_files" default:"3" doc:"how many files of a child's log are kept, the one that is written among them; 1 to 1000"`
+	MaxSize  sup.Size `yaml:"max_size" default:"10MiB" doc:"a log that has grown to this size is rotated; 64KiB to 1TiB"`
+	MaxFiles int      `yaml:"max_files" default:"3" doc:"how many files of a child's log are kept, the one that is written among them; 1 to 1000"`
 }
 
 type logBlock struct {

@@ -316,7 +316,7 @@ func TestTheAPIIsLinearizable(t *testing.T) {
 	for _, f := range []string{"isolate-leader", "pause-leader", "kill-leader"} {
 		w, err := nemesis.Named(f).Hit(ctx, &nemesis.Scene{Cluster: s.Cluster, Rand: s.Rand})
 		if err == nil {
-			err = rounds.Pause(ctx, s.Timing.Takeover())
+			err = cluster.Pause(ctx, s.Timing.Takeover())
 		}
 		if w.Heal != nil {
 			err = errors.Join(err, w.Heal(ctx))

@@ -26,6 +26,16 @@ func Until(ctx context.Context, what string, ok func(context.Context) error) err
 	}
 }
 
+// Pause waits for no condition but time, unless ctx is over before.
+func Pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
 // Ready waits until each of the nodes says that it is ready.
 func (c *Cluster) Ready(ctx context.Context, names ...string) error {
 	for _, name := range names {

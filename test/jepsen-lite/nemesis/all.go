@@ -63,7 +63,7 @@ func kill(w who) Fault {
 func restart(w who) Fault {
 	return one(Fault{Name: "restart"}, w, func(ctx context.Context, s *Scene, n string) (func(context.Context) error, error) {
 		return func(ctx context.Context) error {
-			return errors.Join(sleep(ctx, s.upTo(s.Cluster.Timing.TTL/4)), s.Cluster.Node(n).Start())
+			return errors.Join(cluster.Pause(ctx, s.upTo(s.Cluster.Timing.TTL/4)), s.Cluster.Node(n).Start())
 		}, s.Cluster.Node(n).Kill()
 	})
 }
@@ -89,7 +89,9 @@ func killSuccessor() Fault {
 		w.Victims = append(w.Victims, second)
 		w.Failed = append(w.Failed, second)
 		up := start(s, first, second)
-		w.Heal = func(ctx context.Context) error { return errors.Join(sleep(ctx, s.upTo(s.Cluster.Timing.TTL)), up(ctx)) }
+		w.Heal = func(ctx context.Context) error {
+			return errors.Join(cluster.Pause(ctx, s.upTo(s.Cluster.Timing.TTL)), up(ctx))
+		}
 		return w, nil
 	}}
 }
@@ -101,7 +103,7 @@ func killAll() Fault {
 		s.Rand.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
 		up := start(s, names...)
 		w := Wound{Victims: names, Failed: names, Heal: func(ctx context.Context) error {
-			return errors.Join(sleep(ctx, s.upTo(s.Cluster.Timing.TTL/2)), up(ctx))
+			return errors.Join(cluster.Pause(ctx, s.upTo(s.Cluster.Timing.TTL/2)), up(ctx))
 		}}
 		for _, n := range names {
 			if err := s.Cluster.Node(n).Kill(); err != nil {
@@ -272,7 +274,7 @@ func partition(name string, w who, cut func(*isolation)) Fault {
 		s.Cluster.Note(n, history.Cut, name)
 		cut(&isolation{s.Cluster, n})
 		return func(ctx context.Context) error {
-			if err := sleep(ctx, s.upTo(time.Second/2)); err != nil {
+			if err := cluster.Pause(ctx, s.upTo(time.Second/2)); err != nil {
 				return err
 			}
 			s.Cluster.Note(n, history.Joined, name)
@@ -297,10 +299,10 @@ func isolateAndKill() Fault {
 		s.Cluster.Net.Isolate(other)
 		up := start(s, first)
 		w.Heal = func(ctx context.Context) error {
-			err := sleep(ctx, s.Cluster.Timing.Stopped()+s.upTo(s.Cluster.Timing.TTL/2))
+			err := cluster.Pause(ctx, s.Cluster.Timing.Stopped()+s.upTo(s.Cluster.Timing.TTL/2))
 			s.Cluster.Note(other, history.Joined, "isolate")
-			return errors.Join(err, s.Cluster.Net.Join(), sleep(ctx, s.upTo(s.Cluster.Timing.TTL/4)), up(ctx))
+			return errors.Join(err, s.Cluster.Net.Join(), cluster.Pause(ctx, s.upTo(s.Cluster.Timing.TTL/4)), up(ctx))
 		}
-		return w, errors.Join(sleep(ctx, s.upTo(s.Cluster.Timing.TTL)), s.Cluster.Node(first).Kill())
+		return w, errors.Join(cluster.Pause(ctx, s.upTo(s.Cluster.Timing.TTL)), s.Cluster.Node(first).Kill())
 	}}
 }

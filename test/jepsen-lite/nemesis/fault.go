@@ -58,16 +58,6 @@ func (s *Scene) pick(names []string) string { return names[s.Rand.IntN(len(names
 // upTo is a random time below d.
 func (s *Scene) upTo(d time.Duration) time.Duration { return time.Duration(s.Rand.Int64N(int64(d))) }
 
-// sleep waits, for what a fault's own length is.
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
 // start starts nodes again and waits until they are ready.
 func start(s *Scene, names ...string) func(context.Context) error {
 	return func(ctx context.Context) error {

@@ -52,7 +52,7 @@ func (s *Stage) play(ctx context.Context, f nemesis.Fault, r *history.Round) err
 		<-churned
 	}
 	// A fault hits at any time of a lease.
-	if err := Pause(ctx, time.Duration(s.Rand.Int64N(int64(3*s.Timing.H)))); err != nil {
+	if err := cluster.Pause(ctx, time.Duration(s.Rand.Int64N(int64(3*s.Timing.H)))); err != nil {
 		endChurn()
 		return err
 	}
@@ -208,7 +208,7 @@ func (s *Stage) settled(ctx context.Context, r *history.Round, above map[history
 func (s *Stage) quiet(ctx context.Context, span history.Interval) (disturbed, err error) {
 	wanted := s.Wanted()
 	for history.Now() < span.To {
-		if err := Pause(ctx, 20*time.Millisecond); err != nil {
+		if err := cluster.Pause(ctx, 20*time.Millisecond); err != nil {
 			return nil, err
 		}
 		_, newest, err := s.running()
@@ -223,16 +223,6 @@ func (s *Stage) quiet(ctx context.Context, span history.Interval) (disturbed, er
 		}
 	}
 	return nil, nil
-}
-
-// Pause waits, unless ctx is over before.
-func Pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }
 
 func cmpKeys(a, b history.Key) int {
