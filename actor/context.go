@@ -17,7 +17,8 @@ func (c *Context) final() bool { return c != &c.cell.ctx }
 
 type contextKey struct{}
 
-// Self is the ref of this child; PinnedTo(c.Incarnation()) makes it mean this incarnation.
+// Self is the ref of this child; PinnedTo(c.Incarnation()) makes it mean this incarnation. What a handler leaves to a goroutine
+// or a timer comes back as a cast to it. In Init the child does not run yet: a cast to it is refused, a call waits in vain.
 func (c *Context) Self() Ref { return c.cell.slot.ref(0) }
 
 // Incarnation is the fencing token of this start of the child.
@@ -31,7 +32,8 @@ func (c *Context) Ref(supervisor, child string) Ref {
 	return c.cell.slot.sys.Ref(supervisor, child)
 }
 
-// Bind binds a ref that was unmarshaled to this node, so that it can be compared with ==.
+// Bind binds a ref that came in a message from another node, or was made by RefTo, to this node: so that it can be compared
+// with ==, and used by goroutines and timers, whose context is not this one.
 func (c *Context) Bind(r Ref) Ref { return c.cell.slot.sys.Bind(r) }
 
 // Stop ends this incarnation once the handler has returned: with reason normal, or with reason error when err is given.

@@ -22,6 +22,18 @@
 //   - A call is carried out at most once (S41). One that reached no handler is tried again with the next incarnation.
 //   - An actor at rest has no goroutine and no buffer.
 //
+// # Values
+//
+// Between nodes messages and answers travel as JSON, 8 MiB at most; on one node the Go value itself is handed over. So nobody
+// changes what a value points to once it is sent, and what depends on unexported fields or on the type in an interface works
+// on one node alone. An answer to another node is written before the next message is handled: it may be the actor's own state.
+//
+// # Work beside a handler
+//
+// What takes long is left to a goroutine or a timer, which tells the actor with a cast to Context.Self, under a context of its
+// own: time.AfterFunc(d, func() { Tick.Cast(context.Background(), self, x) }). Pinned to c.Incarnation() the cast reaches this
+// incarnation or none.
+//
 // # What Go cannot do
 //
 // A handler that does not return cannot be ended from outside (S14): its context is done, no message reaches it, its refs

@@ -92,6 +92,9 @@ type CallMessage[Q, R any] struct{ def *definition }
 
 // DefineCall names a type of message that is answered. The name is what other nodes, HTTP and the CLI know it by, so it is
 // to be the same on every node; it panics when the name is bad. It is meant for package variables.
+//
+// To another node Q and R travel as JSON, read strictly: exported fields, numbers of an any as float64. On one node the value
+// itself is handed over, so the sender does not change any more what it points to.
 func DefineCall[Q, R any](name string) CallMessage[Q, R] {
 	return CallMessage[Q, R]{define[Q](name, true)}
 }

@@ -135,17 +135,10 @@ func uptime(s supervisor.Info) string {
 }
 
 func selector(s *supervisor.Selector) string {
-	switch {
-	case s == nil:
+	if s == nil {
 		return ""
-	case s.Kind == supervisor.SelectNode && s.Fallback != "":
-		return fmt.Sprintf("%s, else %s", s.Node, s.Fallback)
-	case s.Kind == supervisor.SelectNode:
-		return fmt.Sprintf("only %s", s.Node)
-	case s.Kind == supervisor.SelectCustom:
-		return "custom " + s.Custom
 	}
-	return string(s.Kind)
+	return s.String()
 }
 
 func clock(t time.Time) string {

@@ -52,7 +52,7 @@ type Handle struct {
 	name Name
 }
 
-// Child is a child of a supervisor, with the Ref that messages to it take. A command's Ref takes none.
+// Child is a child of a supervisor, with the Ref that messages to it take. That of a command or a supervisor takes none.
 type Child struct {
 	ChildInfo
 	Ref Ref
@@ -69,8 +69,8 @@ func Start(ctx context.Context, at Cluster, o Options) (*Handle, error) {
 	return &Handle{at, name}, nil
 }
 
-// Find takes hold of a supervisor that somebody has started, one that has stopped too, as long as it is remembered (S37).
-// The error is a *SupervisorNotFoundError when there is none.
+// Find takes hold of a supervisor that somebody has started, one that has stopped too, as long as it is remembered (S37); of a
+// child that is a supervisor by its path, "pool/db". The error is a *SupervisorNotFoundError when there is none.
 func Find(ctx context.Context, at Cluster, name Name) (*Handle, error) {
 	if _, err := at.Supervisor(ctx, name); err != nil {
 		return nil, err
@@ -167,7 +167,7 @@ func (h *Handle) IsRunning(ctx context.Context) (bool, error) {
 }
 
 // Stop stops the children in reverse start order, then the supervisor, and returns when that is done (S13). The reason is
-// what the event and the record say; empty means ReasonShutdown. A supervisor that has stopped already gives a
+// what the event and the record say, 1024 bytes of it; empty means ReasonShutdown. A supervisor that has stopped already gives a
 // *SupervisorStoppedError, or a *MaxRestartsExceededError.
 func (h *Handle) Stop(ctx context.Context, reason string) error {
 	return h.at.StopSupervisor(ctx, h.name, reason)

@@ -54,6 +54,19 @@ func (s Selector) MarshalJSON() ([]byte, error) {
 	return json.Marshal(string(s.Kind))
 }
 
+// String says it to people.
+func (s Selector) String() string {
+	switch {
+	case s.Kind == SelectNode && s.Fallback != "":
+		return fmt.Sprintf("%s, else %s", s.Node, s.Fallback)
+	case s.Kind == SelectNode:
+		return fmt.Sprintf("only %s", s.Node)
+	case s.Kind == SelectCustom:
+		return "custom " + s.Custom
+	}
+	return string(s.Kind)
+}
+
 // SelectorForms says to people how a selector is written.
 const SelectorForms = `a selector is "local_first", "round_robin", "least_loaded", "random", {"node": NAME}, ` +
 	`{"node": NAME, "fallback": "least_loaded"} or {"custom": NAME}`

@@ -3,6 +3,7 @@ package supervisor
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -319,6 +320,9 @@ func TestSelectorsReadAndWriteTheSame(t *testing.T) {
 		if b, err := json.Marshal(s); err != nil || string(b) != text {
 			t.Errorf("%s became %s (%v)", text, b, err)
 		}
+	}
+	if text := fmt.Sprint(RoundRobin, OnNode("n2"), Selector{Kind: SelectNode, Node: "n2", Fallback: SelectRandom}, Custom("gpu")); text != "round_robin only n2 n2, else random custom gpu" {
+		t.Errorf("to people: %s", text)
 	}
 	for _, text := range []string{`"best"`, `{}`, `{"node":"n1","custom":"x"}`, `{"nod":"n1"}`, `5`} {
 		if err := json.Unmarshal([]byte(text), new(Selector)); err == nil {
