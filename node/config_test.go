@@ -24,6 +24,15 @@ func TestL5ALeaseOutlastsTheSilenceOfALostLeader(t *testing.T) {
 }
 
 // P2: a refusal at a loopback address proves a death only to those on the same host.
+// A message that does not pass in its time is sent anew for ever: the server that lags would never catch up.
+func TestWhatIsSentToAServerThatLagsPassesASlowLink(t *testing.T) {
+	const largest, perSecond = 1 << 20, 4 << 20 // a request, a link
+	got := Config{HeartbeatInterval: time.Second, LeaseTTL: 10 * time.Second}.raftConfig(nil, nil)
+	if takes := time.Duration(got.MaxAppendEntries) * largest * time.Second / perSecond; takes > raftIOTimeout {
+		t.Errorf("%d entries take %v, within %v", got.MaxAppendEntries, takes, raftIOTimeout)
+	}
+}
+
 func TestP2AnAddressOfThisHostAloneIsRefusedInAClusterOfManyHosts(t *testing.T) {
 	cfg := Config{Name: "a1", DataDir: "d", RPC: RPCConfig{Listen: "localhost:7100", Insecure: true}}
 	for _, at := range []struct{ server, wrong string }{{"127.0.0.1:7101", ""}, {"10.0.0.1:7101", "rpc.advertise"}} {

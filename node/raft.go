@@ -17,8 +17,9 @@ import (
 )
 
 const (
-	// maxAppendEntries lets one AppendEntries carry what many appliers wrote meanwhile.
-	maxAppendEntries = 1024
+	// maxAppendEntries bounds what is sent at once to a server that lags. An entry may be as large as a request, and a message
+	// that does not pass within raftIOTimeout is sent anew, for ever. The leader has few entries under way, each of many commands.
+	maxAppendEntries = 16
 	// snapshotEvery is how many log entries are kept before the log is compacted.
 	snapshotEvery = 16384
 	// trailingLogs are kept behind a snapshot for followers that lag.

@@ -13,7 +13,7 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// The same values as in package node.
+// The same values as in package node, but for maxAppendEntries: there few entries are under way, each of many commands.
 const (
 	maxAppendEntries = 1024
 	snapshotEvery    = 16384

@@ -18,8 +18,6 @@ import (
 const (
 	// LogFile is the name of the log store's file in its directory.
 	LogFile = "raft.db"
-	// CachedEntries is how many of the newest log entries are kept in memory.
-	CachedEntries = 512
 	// RetainedSnapshots is how many snapshots are kept on disk.
 	RetainedSnapshots = 2
 	// lockWait bounds the wait for raft.db's lock: state.db's is taken before, so a former process is gone by then.
@@ -50,7 +48,7 @@ type Options struct {
 type Store struct {
 	dir    string
 	log    *guardedLog
-	cached *raft.LogCache
+	recent *recentLog
 	snaps  *snapshots
 }
 
@@ -80,11 +78,8 @@ func Open(o Options) (*Store, error) {
 	if err := errors.Join(entries(o.Dir, log, o.Verify), check(o.Dir, log, files)); err != nil {
 		return nil, errors.Join(err, log.Close())
 	}
-	s := &Store{dir: o.Dir, log: &guardedLog{inner: log, latch: latch}, snaps: &snapshots{inner: files, latch: latch}}
-	if s.cached, err = raft.NewLogCache(CachedEntries, s.log); err != nil {
-		return nil, errors.Join(err, log.Close())
-	}
-	return s, nil
+	guarded := &guardedLog{inner: log, latch: latch}
+	return &Store{dir: o.Dir, log: guarded, recent: &recentLog{LogStore: guarded}, snaps: &snapshots{inner: files, latch: latch}}, nil
 }
 
 // openLog opens raft.db. Each write is on disk before it is acknowledged. The free list is rebuilt at the start
@@ -112,7 +107,7 @@ const putBack = "put this node's data directory back from before the damage, " +
 	"do not start it with an empty one under the same name: it would have forgotten its votes"
 
 // Log is the log for Raft: the newest entries are read from memory.
-func (s *Store) Log() raft.LogStore { return s.cached }
+func (s *Store) Log() raft.LogStore { return s.recent }
 
 // Stable is the stable store for Raft.
 func (s *Store) Stable() raft.StableStore { return s.log }

@@ -424,6 +424,63 @@ func (c counted) Persist(k raft.SnapshotSink) error {
 }
 func (counted) Release() {}
 
+// reads counts the entries that are read from disk.
+type reads struct {
+	store.Log
+	n int
+}
+
+func (r *reads) GetLog(index uint64, log *raft.Log) error {
+	r.n++
+	return r.Log.GetLog(index, log)
+}
+
+func TestTheNewestEntriesAreInMemoryWithinItsBounds(t *testing.T) {
+	var disk *reads
+	s, err := store.Open(store.Options{Dir: t.TempDir(), Fatal: func(err error) { t.Error(err) },
+		Wrap: func(l store.Log) store.Log { disk = &reads{Log: l}; return disk }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	read := func(first, last, term uint64) (fromDisk int) {
+		t.Helper()
+		disk.n = 0
+		for i := first; i <= last; i++ {
+			var got raft.Log
+			if err := s.Log().GetLog(i, &got); err != nil || got.Index != i || got.Term != term || binary.BigEndian.Uint64(got.Data) != i {
+				t.Fatalf("entry %d: %d of term %d, %v", i, got.Index, got.Term, err)
+			}
+		}
+		return disk.n
+	}
+	write := func(logs []*raft.Log) {
+		t.Helper()
+		if err := s.Log().StoreLogs(logs); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(entries(1, 600, 2))
+	if n := read(1, 600, 2); n != 600-store.CachedEntries {
+		t.Errorf("of 600 entries %d are read from disk", n)
+	}
+	if err := s.Log().DeleteRange(590, 600); err != nil {
+		t.Fatal(err)
+	}
+	write(entries(590, 595, 3))
+	if n := read(590, 595, 3) + read(589, 589, 2); n != 1 {
+		t.Errorf("%d entries are read from disk after a new end", n)
+	}
+	large := entries(596, 615, 3)
+	for _, l := range large {
+		l.Data = append(l.Data, make([]byte, 1<<20)...)
+	}
+	write(large)
+	if n := read(596, 615, 3); n != 20-(store.CachedBytes>>20)+1 {
+		t.Errorf("of 20 MiB %d entries are read from disk", n)
+	}
+}
+
 // TestRaftLivesInTheStore runs a real server on it, through snapshots, compaction and restarts.
 func TestRaftLivesInTheStore(t *testing.T) {
 	dir := t.TempDir()
