@@ -11,6 +11,7 @@ import (
 	"github.com/supnode/supnode/actor"
 	"github.com/supnode/supnode/fsm"
 	"github.com/supnode/supnode/node/store"
+	sup "github.com/supnode/supnode/supervisor"
 )
 
 // minFree is the free space below which a server is not ready: a full disk ends it (protocol.md, facts).
@@ -50,7 +51,11 @@ func (n *Node) Ready() Ready {
 	}
 	if n.raft != nil {
 		commit, applied := n.raft.CommitIndex(), n.fsm.Index()
-		check("caught_up", commit <= applied+maxLag, "applied %d of %d committed entries", applied, commit)
+		ok, but := commit <= applied+maxLag, ""
+		if lags := n.lagsBehind(n.agent.Status().Session); lags {
+			ok, but = false, "; this process joined the cluster later than the last of them: what was committed before is still on its way"
+		}
+		check("caught_up", ok, "applied %d of %d committed entries%s", applied, commit, but)
 		free, _, err := store.FreeSpace(n.cfg.DataDir)
 		switch {
 		case err != nil:
@@ -73,6 +78,16 @@ func (n *Node) Ready() Ready {
 		check("hanging", true, "%s", hanging(hangs))
 	}
 	return r
+}
+
+// lagsBehind reports whether the replica lacks the entry that gave this process its session: it learns of a commit only with
+// the entries, so until then it does not know how much there is.
+func (n *Node) lagsBehind(own sup.Session) (lags bool) {
+	n.fsm.View(func(s *fsm.State) {
+		m := s.Node(n.cfg.Name)
+		lags = !own.IsZero() && (m == nil || m.Session.Less(own))
+	})
+	return lags
 }
 
 // maxNamed is how many hanging children Ready names.
