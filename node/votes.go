@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -20,8 +21,9 @@ func (n *Node) mayBootstrap(ctx context.Context) error {
 	}
 	n.log.Info("empty data_dir: asking the other servers whether this node is known", "data_dir", n.cfg.DataDir)
 	doubts := 0
+	inDoubt := map[sup.NodeName]bool{} // until they say otherwise: one that does not answer now may have what it had
 	for {
-		begins, inDoubt := 0, Server{}
+		begins := 0
 		for _, s := range n.cfg.Servers {
 			if s.Name == n.cfg.Name {
 				continue
@@ -39,25 +41,26 @@ func (n *Node) mayBootstrap(ctx context.Context) error {
 				return nil
 			case who.New:
 				begins++
+				delete(inDoubt, s.Name)
 			default:
-				inDoubt = s
+				inDoubt[s.Name] = true
 			}
 		}
-		if begins > 0 && inDoubt.Name == "" {
+		if begins > 0 && len(inDoubt) == 0 {
 			return nil
 		}
-		if inDoubt.Name != "" {
+		if len(inDoubt) > 0 {
 			doubts++
 		}
-		if inDoubt.Name != "" && doubts == 20 { // seconds: a cluster that begins is through by then
-			n.log.Warn("empty data_dir, and a server that has served this cluster can't say yet whether this node is new: waiting for the cluster's leader",
-				"server", inDoubt.Name)
+		if doubts == 20 { // seconds: a cluster that begins is through by then
+			n.log.Warn("empty data_dir, and servers that have served this cluster can't say yet whether this node is new: waiting for the cluster's leader",
+				"servers", slices.Sorted(maps.Keys(inDoubt)))
 		}
 		select {
 		case <-ctx.Done():
-			if inDoubt.Name != "" {
-				return fmt.Errorf("data_dir %s is empty, and without a leader server %s can't say whether node %q is new or has lost its data_dir: %w",
-					n.cfg.DataDir, inDoubt.Name, n.cfg.Name, ctx.Err())
+			if len(inDoubt) > 0 {
+				return fmt.Errorf("data_dir %s is empty, and without a leader %v can't say whether node %q is new or has lost its data_dir: %w",
+					n.cfg.DataDir, slices.Sorted(maps.Keys(inDoubt)), n.cfg.Name, ctx.Err())
 			}
 			return fmt.Errorf("another server was not reached: %w", ctx.Err())
 		case <-time.After(100 * time.Millisecond):

@@ -38,8 +38,8 @@ func (e *InUseError) Error() string {
 		who = strings.Join(all, " and ")
 	}
 	still := ""
-	if e.waited >= time.Second {
-		still = fmt.Sprintf(", after %v still", e.waited.Round(time.Second))
+	if waited := e.waited.Round(time.Second); waited > 0 {
+		still = fmt.Sprintf(", after %v still", waited)
 	}
 	return fmt.Sprintf("the data directory %s is in use by %s%s: a data directory serves one node; stop that one, or give this node a node.data_dir of its own",
 		e.Dir, who, still)

@@ -47,7 +47,7 @@ func (v *vigil) turn(now agent.Instant) (act vigilAct, again agent.Instant) {
 	}
 	v.due = now + int64(v.spec.Interval)
 	if v.underway { // it was to end long ago
-		v.fail("the last probe does not end")
+		v.fail(noAnswer(v.spec.Timeout.Std()) + ", and it does not end")
 		return vigilRests, v.due
 	}
 	v.n++

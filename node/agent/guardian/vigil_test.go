@@ -24,7 +24,7 @@ func TestVigil(t *testing.T) {
 		"late ones are ended and count once": {{50, "", vigilProbes, 80, ""}, {80, "", vigilEnds, 150, ""}, {90, "killed", vigilRests, 150, ""}, {150, "", vigilProbes, 180, ""},
 			{181, "", vigilEnds, 250, ""}, {182, "ok", vigilRests, 250, ""}, {250, "", vigilProbes, 280, ""}, {280, "", vigilEnds, 350, "liveness probe failed 3 times in a row, the last time: no answer within 30ns"}},
 		"one that does not end is not begun again, and counts": {{50, "", vigilProbes, 80, ""}, {80, "", vigilEnds, 150, ""}, {150, "", vigilRests, 250, ""},
-			{250, "", vigilRests, 350, "liveness probe failed 3 times in a row, the last time: the last probe does not end"}},
+			{250, "", vigilRests, 350, "liveness probe failed 3 times in a row, the last time: no answer within 30ns, and it does not end"}},
 		"after a pause there is one, not many": {{50, "", vigilProbes, 80, ""}, {60, "ok", vigilRests, 150, ""}, {1000, "", vigilProbes, 1030, ""}, {1010, "ok", vigilRests, 1100, ""}},
 	} {
 		v := newVigil(spec, 0)
