@@ -41,6 +41,7 @@ type logStream struct {
 	gone   bool      // its record is no more
 	pause  bool      // before the next look
 	lost   bool      // the node is not reached
+	gaps   bool      // it has been told that output is missing, and the reader has not caught up since
 	ended  bool      // its end has been told
 	next   logRecord
 	place  logPlace
@@ -188,9 +189,11 @@ func (s *logStream) take(ctx context.Context, p guardian.LogPage) {
 		s.lost = false
 		s.note("node %s answers again", s.place.Node)
 	}
-	if p.Lost {
-		s.note("some output of %s is missing here: its log on node %s was rotated away, or removed, before it was read", s.key, s.place.Node)
+	if p.Lost && !s.gaps { // where output is rotated away faster than it is read, every page has a gap before it
+		s.note("some output of %s is missing here, and more may be until it is caught up with: its log on node %s was rotated away, or removed, "+
+			"before it was read", s.key, s.place.Node)
 	}
+	s.gaps = p.More && (s.gaps || p.Lost)
 	if p.Next != nil {
 		s.place.Cursor = p.Next
 	}
