@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/supnode/supnode/fsm"
@@ -20,7 +21,7 @@ type applyManifest struct {
 
 type changeList struct {
 	Changes  []sup.Change `json:"changes"`
-	Warnings []string     `json:"warnings,omitempty" doc:"What the manifest has without effect."`
+	Warnings []string     `json:"warnings,omitempty" doc:"What the manifest has without effect, and where the supervisor is not as the manifest says although nothing is to change there: children that do not run, children of a sub-supervisor that were started or terminated by hand."`
 }
 
 func (a *api) applyRoutes() {
@@ -63,7 +64,7 @@ func (a *api) applyManifest(ctx context.Context, in *applyManifest) (*struct{ Bo
 		if err != nil {
 			return nil, err
 		}
-		list.Changes = append(list.Changes, ans.Changes...)
+		list.Changes, list.Warnings = append(list.Changes, ans.Changes...), append(list.Warnings, ans.Apart...)
 		return &struct{ Body changeList }{list}, nil
 	}
 	done, err := a.node.Do(ctx, fsm.Command{ApplyManifest: &fsm.ApplyManifest{Spec: spec, Home: a.node.Name()}}, in.IdempotencyKey)
@@ -71,5 +72,20 @@ func (a *api) applyManifest(ctx context.Context, in *applyManifest) (*struct{ Bo
 		return nil, err
 	}
 	list.Changes = append(list.Changes, done.Changes...)
+	list.Warnings = append(list.Warnings, a.apart(ctx, &spec)...)
 	return &struct{ Body changeList }{list}, nil
+}
+
+// apartWithin bounds the look at what a change has left: what was asked for is done.
+const apartWithin = 2 * time.Second
+
+// apart says where a supervisor is not as the manifest says that was applied; nil also when that cannot be learned now.
+func (a *api) apart(ctx context.Context, spec *sup.Spec) []string {
+	ctx, cancel := context.WithTimeout(ctx, apartWithin)
+	defer cancel()
+	ans, err := a.node.Read(ctx, node.Query{Kind: node.QueryChanges, Manifest: spec})
+	if err != nil {
+		return nil
+	}
+	return ans.Apart
 }

@@ -222,7 +222,7 @@ func (m *memory) Read(ctx context.Context, q node.Query) (node.Answer, error) {
 		if p != nil {
 			return a, p
 		}
-		a.Changes = changes
+		a.Changes, a.Apart = changes, s.Apart(q.Manifest.Name, changes)
 	case node.QueryEvents:
 		if _, _, newest := s.Events(q.Since, 1); q.Wait > 0 && newest <= q.Since {
 			if err := m.await(ctx, q); err != nil {

@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/supnode/supnode/cli/client"
+	"github.com/supnode/supnode/cli/eventline"
 	"github.com/supnode/supnode/supervisor"
 )
 
@@ -53,9 +55,7 @@ func (c *command) apply() *cobra.Command {
 				if err := files[i].ask(cmd.Context(), cl, true); err != nil {
 					return err
 				}
-				for _, w := range files[i].Warnings {
-					fmt.Fprintf(c.Err, "warning: %s: %s\n", files[i].File, w)
-				}
+				c.warn(&files[i], nil)
 			}
 			if c.output == "table" {
 				if err := c.printChanges(files); err != nil {
@@ -66,11 +66,17 @@ func (c *command) apply() *cobra.Command {
 				return c.reportApplied(files)
 			}
 			for i := range files {
+				told := files[i].Warnings
 				if err := files[i].ask(cmd.Context(), cl, false); err != nil {
 					return err
 				}
+				c.warn(&files[i], told)
+				but := ""
+				if len(files[i].Warnings) > 0 {
+					but = ", but for what the warnings say"
+				}
 				if c.output == "table" {
-					fmt.Fprintf(c.Out, "%s is as %s says\n", files[i].Supervisor, files[i].File)
+					fmt.Fprintf(c.Out, "%s is as %s says%s\n", files[i].Supervisor, files[i].File, but)
 				}
 			}
 			return c.reportApplied(files)
@@ -79,6 +85,15 @@ func (c *command) apply() *cobra.Command {
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only show the differences")
 	c.asks(cmd)
 	return cmd
+}
+
+// warn says what of a file has no effect, and what is not as it says; not what was told before.
+func (c *command) warn(f *applied, told []string) {
+	for _, w := range f.Warnings {
+		if !slices.Contains(told, w) {
+			fmt.Fprintf(c.Err, "warning: %s: %s\n", f.File, eventline.Printable(w))
+		}
+	}
 }
 
 // readAll reads the files and the names of their supervisors.

@@ -151,6 +151,11 @@ func (p *player) do(line string) {
 			p.printf("  %s", problem)
 		}
 		p.printf("  %s", inWords(changes))
+		if problem == nil {
+			for _, text := range p.s.Apart(next.Name, changes) {
+				p.printf("  %s", text)
+			}
+		}
 	case "members":
 		p.members()
 	case "events":

@@ -59,6 +59,7 @@ type Answer struct {
 	Node        *sup.NodeInfo   `json:"node,omitempty"`        // of QueryNode
 	Moves       []sup.Move      `json:"moves,omitempty"`       // of QueryRebalance
 	Changes     []sup.Change    `json:"changes,omitempty"`     // of QueryChanges
+	Apart       []string        `json:"apart,omitempty"`       // of QueryChanges: where the changes do nothing, and all is not as the manifest says
 	Events      []sup.Event     `json:"events,omitempty"`      // of QueryEvents
 	LastEvent   uint64          `json:"last_event,omitempty"`  // of QueryEvents: the newest id there is
 }

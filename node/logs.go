@@ -57,8 +57,11 @@ func (n *Node) Logs(ctx context.Context, q LogQuery) (LogReader, error) {
 		return nil, err
 	}
 	if rec.behavior != sup.ExecBehavior {
-		return nil, &sup.Problem{Code: sup.CodeInvalidSpec, Child: q.Child,
-			Detail: fmt.Sprintf("child %s has the behavior %q: only commands (exec) have a log", key, rec.behavior)}
+		what := fmt.Sprintf("has the behavior %q", rec.behavior)
+		if rec.behavior == "" {
+			what = "is a supervisor"
+		}
+		return nil, &sup.Problem{Code: sup.CodeInvalidSpec, Child: q.Child, Detail: fmt.Sprintf("child %s %s: only commands (exec) have a log", key, what)}
 	}
 	if q.Node != "" {
 		if _, err := n.addrOfMember(ctx, q.Node); err != nil {

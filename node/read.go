@@ -166,7 +166,7 @@ func (n *Node) query(s *fsm.State, q Query, leader sup.NodeName) (a Answer, err 
 		if p != nil {
 			return a, p
 		}
-		a.Changes = changes
+		a.Changes, a.Apart = changes, s.Apart(q.Manifest.Name, changes)
 	case QueryRebalance:
 		a.Moves = s.PlanRebalance(min(limit, fsm.MaxMoves))
 	case QueryEvents:

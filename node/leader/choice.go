@@ -255,11 +255,15 @@ func (m *Machine) survey(t target, k class) *choice {
 	case len(c.eligible) > 0, silent, live == 0 && m.now < m.l3:
 		return c
 	case able == 0 && live > 0 && (k.pin == "" || pinLive):
-		c.problem = &sup.Problem{Code: sup.CodeBehaviorNotFound, Behavior: k.behavior, Node: k.pin,
-			Detail: fmt.Sprintf("no live node has behavior %q", k.behavior)}
+		who, remedy := "no live node has", "start a node whose program registers it, or mend the name"
 		if k.pin != "" {
-			c.problem.Detail = fmt.Sprintf("node %s has no behavior %q", k.pin, k.behavior)
+			who = fmt.Sprintf("node %s has not", k.pin)
 		}
+		if k.behavior == sup.ExecBehavior {
+			remedy = "commands run on nodes whose config file says exec.enabled: true, and what may run in exec.allow"
+		}
+		c.problem = &sup.Problem{Code: sup.CodeBehaviorNotFound, Behavior: k.behavior, Node: k.pin,
+			Detail: fmt.Sprintf("%s behavior %q: %s", who, k.behavior, remedy)}
 	default:
 		if k.pin != "" && m.st.Node(k.pin) == nil {
 			reasons = append(reasons, sup.NodeReason{Node: k.pin, Reason: "the child is pinned to it, and no node of this name has ever joined"})
