@@ -6,19 +6,13 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
-	"flag"
-
-	"github.com/google/go-cmp/cmp"
 	sup "github.com/supnode/supnode/supervisor"
+	"github.com/supnode/supnode/test/expect"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 // face is a handler under test.
 type face struct {
@@ -81,27 +75,7 @@ var request = regexp.MustCompile(`^(GET|POST|DELETE|PUT) (\S+)(?: (.*))?$`)
 
 // TestConversations runs scripts: each line is a request; the golden file has the answers.
 func TestConversations(t *testing.T) {
-	scripts, err := filepath.Glob("testdata/*.http")
-	if err != nil || len(scripts) < 3 {
-		t.Fatalf("scripts %q, %v", scripts, err)
-	}
-	for _, file := range scripts {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".http"), func(t *testing.T) {
-			src, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := newFace(t).converse(string(src))
-			if *update {
-				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if diff := cmp.Diff(string(src), got); diff != "" {
-				t.Errorf("run with -update and read the difference:\n%s", diff)
-			}
-		})
-	}
+	expect.Scripts(t, "testdata/*.http", func(t *testing.T, script string) string { return newFace(t).converse(script) })
 }
 
 // converse copies comments and requests and writes each answer below its request.

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/supnode/supnode/test/await"
+	"github.com/supnode/supnode/test/expect"
 )
 
 func TestRequestsAreCounted(t *testing.T) {
@@ -103,5 +104,5 @@ func documented(t *testing.T, metrics string) {
 	for _, name := range slices.Sorted(maps.Keys(helps)) {
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", name, kinds[name], strings.Join(labels[name], ", "), strings.ReplaceAll(helps[name], "|", `\|`))
 	}
-	golden(t, filepath.Join("..", "docs", "metrics.md"), b.String())
+	expect.File(t, filepath.Join("..", "docs", "metrics.md"), b.String())
 }

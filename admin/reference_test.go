@@ -6,13 +6,12 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
-	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/supnode/supnode/test/expect"
 )
 
 // docs/http.md is what /openapi.json says, for people.
@@ -21,24 +20,7 @@ func TestTheHTTPReferenceIsTheAPI(t *testing.T) {
 	if err := json.Unmarshal(newFace(t).ask(http.MethodGet, "/openapi.json", "").Body.Bytes(), &d); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, filepath.Join("..", "docs", "http.md"), d.markdown())
-}
-
-// golden compares a page of the documentation that is made from the code with what the code says now.
-func golden(t *testing.T, path, want string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := gocmp.Diff(want, string(got)); diff != "" {
-		t.Errorf("%s is not what the code says; run go test ./admin -run '^%s$' -update\n%s", path, t.Name(), diff)
-	}
+	expect.File(t, filepath.Join("..", "docs", "http.md"), d.markdown())
 }
 
 // described is the part of an OpenAPI document that the reference tells.

@@ -2,25 +2,20 @@ package admin
 
 import (
 	"bufio"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/supnode/supnode/node/agent/guardian"
+	"github.com/supnode/supnode/rpc"
 	"github.com/supnode/supnode/test/await"
 	"github.com/supnode/supnode/test/machine"
 	"go.uber.org/goleak"
@@ -148,12 +143,24 @@ func TestANodeThatStartsSaysSo(t *testing.T) {
 
 func TestItSpeaksTLS(t *testing.T) {
 	dir := t.TempDir()
-	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	pool := selfSigned(t, cert, key)
-	s, err := Listen("127.0.0.1:0", cert, key, hclog.NewNullLogger())
+	ca, err := rpc.NewCA(dir, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
+	files, err := ca.IssueNode(dir, "n1", []string{"127.0.0.1"}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := Listen("127.0.0.1:0", files.Cert, files.Key, hclog.NewNullLogger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := os.ReadFile(files.CA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(signer)
 	s.Handle(Starting())
 	served := make(chan error, 1)
 	go func() { served <- s.Serve() }()
@@ -173,35 +180,4 @@ func TestItSpeaksTLS(t *testing.T) {
 	if err := <-served; err != nil {
 		t.Error(err)
 	}
-}
-
-// selfSigned writes a certificate for 127.0.0.1 with its key, and trusts it.
-func selfSigned(t *testing.T, cert, key string) *x509.CertPool {
-	t.Helper()
-	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &k.PublicKey, k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keyDER, err := x509.MarshalECPrivateKey(k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for file, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "EC PRIVATE KEY", Bytes: keyDER}} {
-		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	parsed, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	pool.AddCert(parsed)
-	return pool
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -16,9 +15,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-)
 
-var update = flag.Bool("update", false, "write the golden files")
+	"github.com/supnode/supnode/test/expect"
+)
 
 // cluster is a node that gives the answers of a script.
 type cluster struct {
@@ -55,29 +54,7 @@ func run(t *testing.T, line, stdin string) (status int, stdout, stderr string) {
 
 // TestCommands runs scripts. In them "= METHOD path" lines say what the cluster answers, a "$ supnode …" line is run, and
 // what it asks and prints is golden.
-func TestCommands(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txt")
-	if err != nil || len(files) < 4 {
-		t.Fatalf("scripts %q, %v", files, err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			src, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := play(t, string(src))
-			if *update {
-				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if diff := cmp.Diff(string(src), got); diff != "" {
-				t.Errorf("run with -update and read the difference:\n%s", diff)
-			}
-		})
-	}
-}
+func TestCommands(t *testing.T) { expect.Scripts(t, "testdata/*.txt", play) }
 
 func play(t *testing.T, script string) string {
 	c := &cluster{answers: map[string]string{}}

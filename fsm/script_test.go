@@ -2,20 +2,15 @@ package fsm
 
 import (
 	"encoding/json"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	sup "github.com/supnode/supnode/supervisor"
+	"github.com/supnode/supnode/test/expect"
 )
-
-var update = flag.Bool("update", false, "write the traces of testdata/*.txt anew")
 
 // TestRules plays the scripts in testdata. A script opens with the story it tells, in lines that begin with #. A line that
 // begins with > is an order of the language below; what follows it is the trace of what it did. -update writes the traces.
@@ -45,35 +40,12 @@ var update = flag.Bool("update", false, "write the traces of testdata/*.txt anew
 //	key K ORDER                       ask under this idempotency key; "hash=X" changes what was asked
 //	show · members · events           what readers see
 //	order ; order                     in one entry
-func TestRules(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no scripts: %v", err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !strings.HasPrefix(string(want), "# ") {
-				t.Fatal("the script does not open with its story")
-			}
-			got := play(t, string(want))
-			if *update {
-				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if d := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got, "\n")); d != "" {
-				t.Errorf("the trace differs (-want +got), run with -update to accept it:\n%s", d)
-			}
-		})
-	}
-}
+func TestRules(t *testing.T) { expect.Scripts(t, "testdata/*.txt", play) }
 
 func play(t *testing.T, text string) string {
+	if !strings.HasPrefix(text, "# ") {
+		t.Fatal("the script does not open with its story")
+	}
 	p := &player{world: newWorld(t)}
 	for line := range strings.Lines(text) {
 		line = strings.TrimRight(line, "\n")

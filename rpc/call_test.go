@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,6 +15,7 @@ import (
 	"github.com/supnode/supnode/rpc"
 	sup "github.com/supnode/supnode/supervisor"
 	"github.com/supnode/supnode/test/await"
+	"github.com/supnode/supnode/test/expect"
 )
 
 func TestProblemsCrossTheWireAsThemselves(t *testing.T) {
@@ -50,7 +50,7 @@ func TestProblemsCrossTheWireAsThemselves(t *testing.T) {
 	if err := call("fail"); !errors.As(err, &remote) || remote.Node != "n1" || errors.Is(err, rpc.ErrOutcomeUnknown) {
 		t.Errorf("fail: %v", err)
 	}
-	wantText(t, call("nothing"), `method "nothing" is not served by node n1`)
+	expect.Error(t, call("nothing"), `method "nothing" is not served by node n1`)
 }
 
 func TestTimesKeepTheirNanoseconds(t *testing.T) {
@@ -200,64 +200,11 @@ func TestBigBodies(t *testing.T) {
 		t.Errorf("a request above MaxFrame: %v", err)
 	}
 	err = q.Call(t.Context(), p.Advertise(), "n1", "huge", nil, nil)
-	wantText(t, err, "frame is too large")
+	expect.Error(t, err, "frame is too large")
 	if !errors.Is(err, rpc.ErrOutcomeUnknown) {
 		t.Errorf("an answer above MaxFrame: %v", err)
 	}
 	mustEcho(t, q, p)
-}
-
-// cut is a proxy that can be cut.
-type cut struct {
-	l     net.Listener
-	to    string
-	mu    sync.Mutex
-	conns []net.Conn
-	wg    sync.WaitGroup
-}
-
-func newCut(t *testing.T, to string) *cut {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &cut{l: l, to: to}
-	c.wg.Go(func() {
-		for {
-			in, err := l.Accept()
-			if err != nil {
-				return
-			}
-			out, err := net.Dial("tcp", c.to)
-			if err != nil {
-				in.Close()
-				continue
-			}
-			c.mu.Lock()
-			c.conns = append(c.conns, in, out)
-			c.mu.Unlock()
-			c.wg.Go(func() { copyAll(in, out) })
-			c.wg.Go(func() { copyAll(out, in) })
-		}
-	})
-	t.Cleanup(func() {
-		l.Close()
-		c.cut()
-		c.wg.Wait()
-	})
-	return c
-}
-
-func (c *cut) addr() string { return c.l.Addr().String() }
-
-func (c *cut) cut() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, x := range c.conns {
-		x.Close()
-	}
-	c.conns = nil
 }
 
 func TestABrokenConnectionLeavesTheOutcomeUnknown(t *testing.T) {
@@ -270,7 +217,7 @@ func TestABrokenConnectionLeavesTheOutcomeUnknown(t *testing.T) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	})
-	proxy := newCut(t, p.Addr().String())
+	proxy := newRelay(t, p.Addr().String())
 	done := make(chan error, 1)
 	go func() { done <- q.Call(context.Background(), proxy.addr(), "n1", "wait", nil, nil) }()
 	<-entered
@@ -280,7 +227,7 @@ func TestABrokenConnectionLeavesTheOutcomeUnknown(t *testing.T) {
 		t.Errorf("cut after the request was read: %v", err)
 	}
 	if errors.Is(err, io.EOF) {
-		wantText(t, err, "the connection broke before the answer came")
+		expect.Error(t, err, "the connection broke before the answer came")
 	}
 	var got string
 	if err := q.Call(t.Context(), proxy.addr(), "n1", "echo", "hi", &got); err != nil || got != "n2:hi" {
@@ -314,7 +261,7 @@ func TestASilentConnectionIsNotUsedAgain(t *testing.T) {
 	p := open(t, rpc.Config{Node: "n1"})
 	echo(p)
 	q := open(t, rpc.Config{Node: "n2"})
-	hole := newHole(t, p.Addr().String())
+	hole := newRelay(t, p.Addr().String())
 	var got string
 	if err := q.Call(t.Context(), hole.addr(), "n1", "echo", "hi", &got); err != nil {
 		t.Fatal(err)
@@ -330,71 +277,3 @@ func TestASilentConnectionIsNotUsedAgain(t *testing.T) {
 		t.Errorf("after the partition: %v", err)
 	}
 }
-
-// hole is a proxy that can swallow what goes through it: a connection on which it did never brings anything again.
-type hole struct {
-	l       net.Listener
-	swallow atomic.Bool
-	wg      sync.WaitGroup
-	mu      sync.Mutex
-	conns   []net.Conn
-}
-
-func newHole(t *testing.T, to string) *hole {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := &hole{l: l}
-	h.wg.Go(func() {
-		for {
-			in, err := l.Accept()
-			if err != nil {
-				return
-			}
-			out, err := net.Dial("tcp", to)
-			if err != nil {
-				in.Close()
-				continue
-			}
-			h.mu.Lock()
-			h.conns = append(h.conns, in, out)
-			h.mu.Unlock()
-			swallowed := &atomic.Bool{}
-			pass := func(dst, src net.Conn) {
-				defer dst.Close()
-				b := make([]byte, 4096)
-				for {
-					n, err := src.Read(b)
-					if err != nil {
-						return
-					}
-					if h.swallow.Load() {
-						swallowed.Store(true)
-					}
-					if swallowed.Load() {
-						continue
-					}
-					if _, err := dst.Write(b[:n]); err != nil {
-						return
-					}
-				}
-			}
-			h.wg.Go(func() { pass(in, out) })
-			h.wg.Go(func() { pass(out, in) })
-		}
-	})
-	t.Cleanup(func() {
-		l.Close()
-		h.mu.Lock()
-		for _, c := range h.conns {
-			c.Close()
-		}
-		h.mu.Unlock()
-		h.wg.Wait()
-	})
-	return h
-}
-
-func (h *hole) addr() string { return h.l.Addr().String() }

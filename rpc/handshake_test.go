@@ -15,6 +15,7 @@ import (
 	"github.com/fxamacker/cbor/v2"
 	"github.com/supnode/supnode/rpc"
 	sup "github.com/supnode/supnode/supervisor"
+	"github.com/supnode/supnode/test/expect"
 )
 
 // knock sends bytes to a port and returns what comes back until the port closes the connection.
@@ -168,7 +169,7 @@ func TestAPortThatNobodyServesFailsInTime(t *testing.T) {
 	if took := time.Since(began); took > 2*time.Second {
 		t.Errorf("it took %v", took)
 	}
-	wantText(t, err, "n1", l.Addr().String(), "did not finish the handshake in time")
+	expect.Error(t, err, "n1", l.Addr().String(), "did not finish the handshake in time")
 	if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, rpc.ErrOutcomeUnknown) {
 		t.Errorf("%v: want a deadline and a known outcome", err)
 	}
@@ -235,7 +236,7 @@ func TestSomethingElseAtTheAddress(t *testing.T) {
 		}()
 		q := open(t, rpc.Config{Node: "n2"})
 		_, err = q.DialSync(t.Context(), l.Addr().String(), "n1")
-		wantText(t, err, "n1", c.want)
+		expect.Error(t, err, "n1", c.want)
 		l.Close()
 		<-done
 	}
@@ -253,5 +254,5 @@ func TestAClassThatNobodyServesYetIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = l.Dial("n1", time.Second)
-	wantText(t, err, "node n1 does not serve raft")
+	expect.Error(t, err, "node n1 does not serve raft")
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"strings"
 	"testing"
 	"time"
 
@@ -12,6 +11,7 @@ import (
 	"github.com/supnode/supnode/rpc"
 	sup "github.com/supnode/supnode/supervisor"
 	"github.com/supnode/supnode/test/await"
+	"github.com/supnode/supnode/test/expect"
 	"go.uber.org/goleak"
 )
 
@@ -57,26 +57,13 @@ func mustEcho(t *testing.T, from, at *rpc.Port) {
 	}
 }
 
-// wantText fails unless err says all of words.
-func wantText(t *testing.T, err error, words ...string) {
-	t.Helper()
-	if err == nil {
-		t.Fatalf("no error, wanted one that says %q", words)
-	}
-	for _, w := range words {
-		if !strings.Contains(err.Error(), w) {
-			t.Errorf("error %q does not say %q", err, w)
-		}
-	}
-}
-
 func TestPlainTextServesLoopbackOnly(t *testing.T) {
 	for _, addr := range []string{"0.0.0.0:0", ":0", "[::]:0"} {
 		_, err := rpc.Open(rpc.Config{Node: "n1", Listen: addr})
-		wantText(t, err, "rpc.listen", "not a loopback address", "rpc.tls", "rpc.insecure")
+		expect.Error(t, err, "rpc.listen", "not a loopback address", "rpc.tls", "rpc.insecure")
 	}
 	_, err := rpc.Open(rpc.Config{Node: "n1", Listen: "127.0.0.1:0", Advertise: "192.0.2.1:7101"})
-	wantText(t, err, "rpc.advertise 192.0.2.1:7101", "not a loopback address")
+	expect.Error(t, err, "rpc.advertise 192.0.2.1:7101", "not a loopback address")
 
 	p := open(t, rpc.Config{Node: "n1", Listen: "0.0.0.0:0", Insecure: true})
 	_, port, _ := net.SplitHostPort(p.Addr().String())
@@ -86,7 +73,7 @@ func TestPlainTextServesLoopbackOnly(t *testing.T) {
 		t.Errorf("an insecure port is not served: %v", err)
 	}
 	err = q.Call(t.Context(), "192.0.2.1:7101", "n1", "echo", "x", nil)
-	wantText(t, err, "192.0.2.1:7101", "not a loopback address")
+	expect.Error(t, err, "192.0.2.1:7101", "not a loopback address")
 }
 
 func TestOpenNamesWhatIsWrong(t *testing.T) {
@@ -102,7 +89,7 @@ func TestOpenNamesWhatIsWrong(t *testing.T) {
 		{rpc.Config{Node: "n1", Listen: used.Addr().String(), BindWait: -1}, []string{used.Addr().String(), "in use", "another port"}},
 	} {
 		_, err := rpc.Open(c.cfg)
-		wantText(t, err, c.words...)
+		expect.Error(t, err, c.words...)
 	}
 }
 
@@ -120,7 +107,7 @@ func TestNodeMustBeTheOneMeant(t *testing.T) {
 	p := open(t, rpc.Config{Node: "n1"})
 	q := open(t, rpc.Config{Node: "n2"})
 	err := q.Call(t.Context(), p.Advertise(), "n3", "echo", "x", nil)
-	wantText(t, err, "n3", p.Advertise(), "this is node n1, not n3")
+	expect.Error(t, err, "n3", p.Advertise(), "this is node n1, not n3")
 	var refused *rpc.RefusedError
 	if !errors.As(err, &refused) || errors.Is(err, rpc.ErrOutcomeUnknown) {
 		t.Errorf("a refused handshake is %T, want a RefusedError and a known outcome", err)
@@ -136,45 +123,17 @@ func TestNodesOfAnotherClusterAreRefused(t *testing.T) {
 	q.SetCluster("B")
 	r := open(t, rpc.Config{Node: "n3"})
 	r.SetCluster("B")
-	wantText(t, r.Call(t.Context(), p.Advertise(), "n1", "echo", "x", nil), "belongs to cluster A, yours is B")
+	expect.Error(t, r.Call(t.Context(), p.Advertise(), "n1", "echo", "x", nil), "belongs to cluster A, yours is B")
 }
 
 func TestANodeReachedThroughAProxyIsItself(t *testing.T) {
 	p := open(t, rpc.Config{Node: "n1"})
 	echo(p)
 	q := open(t, rpc.Config{Node: "n2"})
-	proxy, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		in, err := proxy.Accept()
-		if err != nil {
-			return
-		}
-		defer in.Close()
-		out, err := net.Dial("tcp", p.Addr().String())
-		if err != nil {
-			return
-		}
-		defer out.Close()
-		back := make(chan struct{})
-		go func() {
-			defer close(back)
-			copyAll(in, out)
-		}()
-		copyAll(out, in)
-		<-back
-	}()
 	var got string
-	if err := q.Call(t.Context(), proxy.Addr().String(), "n1", "echo", "hi", &got); err != nil || got != "n2:hi" {
+	if err := q.Call(t.Context(), newRelay(t, p.Addr().String()).addr(), "n1", "echo", "hi", &got); err != nil || got != "n2:hi" {
 		t.Errorf("through a proxy: %q, %v", got, err)
 	}
-	q.Close()
-	proxy.Close()
-	<-done
 }
 
 func TestCloseEndsEverything(t *testing.T) {

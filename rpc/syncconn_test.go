@@ -14,6 +14,7 @@ import (
 	"github.com/supnode/supnode/fsm"
 	"github.com/supnode/supnode/rpc"
 	sup "github.com/supnode/supnode/supervisor"
+	"github.com/supnode/supnode/test/expect"
 )
 
 func leads(p *rpc.Port) {
@@ -253,5 +254,5 @@ func TestDialSyncFailsFastWhenNobodyListens(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	_, err := q.DialSync(ctx, addr, "n1")
-	wantText(t, err, "cannot reach node n1", "refused")
+	expect.Error(t, err, "cannot reach node n1", "refused")
 }

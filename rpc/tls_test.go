@@ -9,6 +9,7 @@ import (
 
 	"github.com/supnode/supnode/rpc"
 	sup "github.com/supnode/supnode/supervisor"
+	"github.com/supnode/supnode/test/expect"
 )
 
 func newCA(t *testing.T) *rpc.CA {
@@ -50,7 +51,7 @@ func TestACertificateSpeaksForItsNodeAlone(t *testing.T) {
 	p := open(t, rpc.Config{Node: "n1", TLS: issue(t, ca, "n1")})
 	q := open(t, rpc.Config{Node: "n2", TLS: issue(t, ca, "n2")})
 	// The node that answers has another name than the one meant.
-	wantText(t, q.Call(t.Context(), p.Advertise(), "n3", "echo", "x", nil),
+	expect.Error(t, q.Call(t.Context(), p.Advertise(), "n3", "echo", "x", nil),
 		"its certificate is that of n1, not of n3", "cluster.servers")
 	// A node that claims a name which its certificate has not is refused, even by one that a wildcard would fool.
 	f, err := ca.IssueNode(t.TempDir(), "n9", []string{"*", "127.0.0.1"}, 0)
@@ -59,8 +60,8 @@ func TestACertificateSpeaksForItsNodeAlone(t *testing.T) {
 	}
 	liar := open(t, rpc.Config{Node: "n9", TLS: &f})
 	rpc.Rename(liar, "n2")
-	wantText(t, liar.Call(t.Context(), p.Advertise(), "n1", "echo", "x", nil), "refused", "your certificate does not name n2")
-	wantText(t, p.Call(t.Context(), liar.Advertise(), "n2", "echo", "x", nil), "not of n2")
+	expect.Error(t, liar.Call(t.Context(), p.Advertise(), "n1", "echo", "x", nil), "refused", "your certificate does not name n2")
+	expect.Error(t, p.Call(t.Context(), liar.Advertise(), "n2", "echo", "x", nil), "not of n2")
 }
 
 func TestAnotherCAIsRefusedByBothEnds(t *testing.T) {
@@ -68,7 +69,7 @@ func TestAnotherCAIsRefusedByBothEnds(t *testing.T) {
 	p := open(t, rpc.Config{Node: "n1", TLS: issue(t, newCA(t), "n1"), Logger: log.logger()})
 	q := open(t, rpc.Config{Node: "n2", TLS: issue(t, newCA(t), "n2")})
 	err := q.Call(t.Context(), p.Advertise(), "n1", "echo", "x", nil)
-	wantText(t, err, "n1", "not signed by the CA in", "ca.pem", "another cluster")
+	expect.Error(t, err, "n1", "not signed by the CA in", "ca.pem", "another cluster")
 
 	// A client that trusts the server, and is not trusted by it.
 	ca, other := newCA(t), newCA(t)
@@ -90,7 +91,7 @@ func TestAnotherCAIsRefusedByBothEnds(t *testing.T) {
 	r := open(t, rpc.Config{Node: "n3", TLS: issue(t, ca, "n3"), Logger: log3.logger()})
 	s := open(t, rpc.Config{Node: "n4", TLS: mixed})
 	err = s.Call(t.Context(), r.Advertise(), "n3", "echo", "x", nil)
-	wantText(t, err, "n3", "does not accept this node's certificate", "n4.pem", "rpc.tls.ca")
+	expect.Error(t, err, "n3", "does not accept this node's certificate", "n4.pem", "rpc.tls.ca")
 	log3.await(t, "not signed by the CA in")
 }
 
@@ -99,8 +100,8 @@ func TestPlainTextAndTLSExplainThemselves(t *testing.T) {
 	withTLS := open(t, rpc.Config{Node: "n1", TLS: issue(t, newCA(t), "n1"), Logger: log.logger()})
 	plain := open(t, rpc.Config{Node: "n2", Logger: log.logger()})
 	const why = "give both rpc.tls, or neither"
-	wantText(t, plain.Call(t.Context(), withTLS.Advertise(), "n1", "echo", "x", nil), "n1", "speaks TLS", why)
-	wantText(t, withTLS.Call(t.Context(), plain.Advertise(), "n2", "echo", "x", nil), "n2", "speaks plain text", why)
+	expect.Error(t, plain.Call(t.Context(), withTLS.Advertise(), "n1", "echo", "x", nil), "n1", "speaks TLS", why)
+	expect.Error(t, withTLS.Call(t.Context(), plain.Advertise(), "n2", "echo", "x", nil), "n2", "speaks plain text", why)
 	log.await(t, "this node has rpc.tls")
 	log.await(t, "this node has no rpc.tls")
 }
@@ -134,7 +135,7 @@ func TestTLSFilesSayWhatIsWrongWithThem(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := rpc.Open(rpc.Config{Node: "n1", Listen: "127.0.0.1:0", TLS: &c.files})
-			wantText(t, err, c.words...)
+			expect.Error(t, err, c.words...)
 		})
 	}
 }
@@ -145,7 +146,7 @@ func TestCAMakesFilesThatKeepTheirSecrets(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := rpc.NewCA(dir, 0)
-	wantText(t, err, "ca-key.pem exists already")
+	expect.Error(t, err, "ca-key.pem exists already")
 	ca, err := rpc.LoadCA(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -155,9 +156,9 @@ func TestCAMakesFilesThatKeepTheirSecrets(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = ca.IssueNode(dir, "n1", nil, 0)
-	wantText(t, err, "n1-key.pem exists already")
+	expect.Error(t, err, "n1-key.pem exists already")
 	_, err = ca.IssueNode(dir, "../n1", nil, 0)
-	wantText(t, err, "[a-z0-9-]{1,63}")
+	expect.Error(t, err, "[a-z0-9-]{1,63}")
 	if want := (rpc.TLSFiles{CA: filepath.Join(dir, "ca.pem"), Cert: filepath.Join(dir, "n1.pem"), Key: filepath.Join(dir, "n1-key.pem")}); f != want {
 		t.Errorf("files %v, want %v", f, want)
 	}
@@ -172,7 +173,7 @@ func TestCAMakesFilesThatKeepTheirSecrets(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = rpc.LoadCA(dir)
-	wantText(t, err, "the CA's key is needed")
+	expect.Error(t, err, "the CA's key is needed")
 	if strings.Contains(err.Error(), "PRIVATE") {
 		t.Error("the error tells a secret")
 	}

@@ -1,14 +1,7 @@
 package config
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
-	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,6 +13,7 @@ import (
 	"github.com/supnode/supnode/cli/yamlfile"
 	"github.com/supnode/supnode/node"
 	"github.com/supnode/supnode/node/agent/guardian"
+	"github.com/supnode/supnode/rpc"
 	sup "github.com/supnode/supnode/supervisor"
 )
 
@@ -359,27 +353,16 @@ func TestDocumentedManifestDecodes(t *testing.T) {
 	}
 }
 
-// pair writes a self-signed certificate and its key.
+// pair writes a certificate and its key.
 func pair(t *testing.T, dir, name string) (cert, key string) {
 	t.Helper()
-	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	ca, err := rpc.NewCA(filepath.Join(dir, "ca-of-"+name), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &k.PublicKey, k)
+	files, err := ca.IssueNode(dir, sup.NodeName(name), nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	keyDER, err := x509.MarshalECPrivateKey(k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, key = filepath.Join(dir, name+".pem"), filepath.Join(dir, name+"-key.pem")
-	for file, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "EC PRIVATE KEY", Bytes: keyDER}} {
-		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return cert, key
+	return files.Cert, files.Key
 }

@@ -2,9 +2,7 @@ package config
 
 import (
 	"errors"
-	"flag"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,9 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/supnode/supnode/node"
+	"github.com/supnode/supnode/test/expect"
 )
-
-var update = flag.Bool("update", false, "write docs/config.md anew")
 
 // docs/config.md is what the code says of each field.
 func TestTheReferenceIsTheCode(t *testing.T) {
@@ -39,19 +36,7 @@ Durations are written as ` + "`500ms`, `3s`, `1m30s`, sizes as `512KiB`, `64MiB`
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", f.Key, f.Type, def, f.Doc)
 	}
 	b.WriteString("\nThe manifests of `supervisors` are those of the API: [supervision.md](supervision.md). The fields of a command: [exec.md](exec.md).\n")
-	path := filepath.Join("..", "..", "docs", "config.md")
-	if *update {
-		if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(b.String(), string(got)); diff != "" {
-		t.Errorf("docs/config.md is not what the code says; go test ./cli/config -run TestTheReference -update\n%s", diff)
-	}
+	expect.File(t, filepath.Join("..", "..", "docs", "config.md"), b.String())
 }
 
 // The defaults that the reference names are those that a file gets which leaves them out.

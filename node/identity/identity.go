@@ -149,9 +149,8 @@ func lock(ctx context.Context, dir string, wait time.Duration) (*bbolt.DB, error
 	var db *bbolt.DB
 	var err error
 	for {
-		left := wait - time.Since(began)
-		db, err = bbolt.Open(path, 0o600, &bbolt.Options{Timeout: min(max(left, 1), lockLook)}) // 0 would be for ever
-		if !errors.Is(err, berrors.ErrTimeout) || left <= lockLook || ctx.Err() != nil {
+		db, err = bbolt.Open(path, 0o600, &bbolt.Options{Timeout: min(max(wait, 1), lockLook)}) // 0 would be for ever
+		if !errors.Is(err, berrors.ErrTimeout) || time.Since(began) >= wait || ctx.Err() != nil {
 			break
 		}
 	}

@@ -18,6 +18,8 @@ import (
 
 	"go.etcd.io/bbolt"
 	"go.uber.org/goleak"
+
+	"github.com/supnode/supnode/test/expect"
 )
 
 // TestMain is also the second process: with holdDir set it opens that directory, says so, and waits for its input to end.
@@ -74,18 +76,6 @@ func open(t *testing.T, dir string) *Identity {
 	return i
 }
 
-func wantText(t *testing.T, err error, words ...string) {
-	t.Helper()
-	if err == nil {
-		t.Fatalf("no error, wanted one that says %q", words)
-	}
-	for _, w := range words {
-		if !strings.Contains(err.Error(), w) {
-			t.Errorf("error %q does not say %q", err, w)
-		}
-	}
-}
-
 // refused opens a directory as n1 and wants it refused with these words.
 func refused(t *testing.T, dir string, words ...string) {
 	t.Helper()
@@ -93,7 +83,7 @@ func refused(t *testing.T, dir string, words ...string) {
 	if err == nil {
 		i.Close()
 	}
-	wantText(t, err, words...)
+	expect.Error(t, err, words...)
 }
 
 func TestANodeIsTheSameAfterARestart(t *testing.T) {
@@ -152,13 +142,13 @@ func TestP1_ASecondProcessIsRefusedByName(t *testing.T) {
 	}
 	pid := first.cmd.Process.Pid
 	_, err := Open(context.Background(), Options{Dir: dir, Name: "n1", Wait: -1})
-	wantText(t, err, dir, "process "+strconv.Itoa(pid), "one node", "node.data_dir of its own")
+	expect.Error(t, err, dir, "process "+strconv.Itoa(pid), "one node", "node.data_dir of its own")
 	var inUse *InUseError
 	if !errors.As(err, &inUse) || len(inUse.Holders) != 1 || inUse.Holders[0].PID != pid {
 		t.Errorf("%#v", err)
 	}
 	_, err = Adopt(dir)
-	wantText(t, err, "process "+strconv.Itoa(pid))
+	expect.Error(t, err, "process "+strconv.Itoa(pid))
 	first.kill() // kill -9 lets go of it
 	open(t, dir).Close()
 
@@ -182,14 +172,14 @@ func TestAStartWaitsForTheFormerProcess(t *testing.T) {
 	again := hold(t, dir)
 	began := time.Now()
 	_, err = Open(context.Background(), Options{Dir: dir, Name: "n1", Wait: time.Second})
-	wantText(t, err, "after 1s still", "process "+strconv.Itoa(again.cmd.Process.Pid))
+	expect.Error(t, err, "after 1s still", "process "+strconv.Itoa(again.cmd.Process.Pid))
 	if d := time.Since(began); d > 3*time.Second {
 		t.Errorf("the wait of a second took %v", d)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	_, err = Open(ctx, Options{Dir: dir, Name: "n1", Wait: time.Hour})
-	wantText(t, err, "is in use by process "+strconv.Itoa(again.cmd.Process.Pid))
+	expect.Error(t, err, "is in use by process "+strconv.Itoa(again.cmd.Process.Pid))
 }
 
 func TestP1_ACopiedDirectoryIsRefusedUntilAdopted(t *testing.T) {
@@ -251,7 +241,7 @@ func TestAnotherNodesDirectoryIsRefused(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "n1")
 	open(t, dir).Close()
 	_, err := Open(context.Background(), Options{Dir: dir, Name: "n2", Wait: -1})
-	wantText(t, err, dir, "is node n1's, not n2's", "node.data_dir of its own")
+	expect.Error(t, err, dir, "is node n1's, not n2's", "node.data_dir of its own")
 }
 
 func TestAnotherClusterIsRefused(t *testing.T) {
@@ -260,11 +250,11 @@ func TestAnotherClusterIsRefused(t *testing.T) {
 	if err := i.SetCluster("c1"); err != nil {
 		t.Fatal(err)
 	}
-	wantText(t, i.SetCluster("c2"), dir, "belongs to cluster c1", "are cluster c2", "cluster.servers")
-	wantText(t, i.SetCluster(""), "empty")
+	expect.Error(t, i.SetCluster("c2"), dir, "belongs to cluster c1", "are cluster c2", "cluster.servers")
+	expect.Error(t, i.SetCluster(""), "empty")
 	i.Close()
 	i = open(t, dir)
-	wantText(t, i.SetCluster("c2"), "belongs to cluster c1")
+	expect.Error(t, i.SetCluster("c2"), "belongs to cluster c1")
 	if i.Cluster() != "c1" {
 		t.Errorf("cluster %s", i.Cluster())
 	}
@@ -357,7 +347,7 @@ func TestANewerFormatIsNotGuessedAt(t *testing.T) {
 	i.Close()
 	refused(t, dir, File, `format "2"`, "knows format 1", "newer one")
 	_, err := Adopt(dir)
-	wantText(t, err, `format "2"`)
+	expect.Error(t, err, `format "2"`)
 }
 
 func TestDamageIsRefusedInWords(t *testing.T) {
@@ -393,7 +383,7 @@ func TestDirectoriesThatWillNotDo(t *testing.T) {
 	}
 	refused(t, open777, "can be written by other users (mode 0777)", "chmod 700")
 	_, err := Adopt(filepath.Join(root, "nowhere"))
-	wantText(t, err, "no data directory", File)
+	expect.Error(t, err, "no data directory", File)
 	empty := filepath.Join(root, "empty")
 	if err := os.Mkdir(empty, 0o755); err != nil {
 		t.Fatal(err)

@@ -132,23 +132,16 @@ func (w *world) settle() {
 }
 
 // advance moves the clock, stepping at every instant that the machine asked for; commits nothing.
-func (w *world) advance(d int64) {
-	w.t.Helper()
-	end := w.now + d
-	for i := 0; w.wake <= end; i++ {
-		if i == 100000 {
-			w.t.Fatalf("the machine wakes without end at %d", w.now)
-		}
-		w.now, w.wake = max(w.now, w.wake), never
-		w.step(Tick{})
-	}
-	w.now = end
-}
+func (w *world) advance(d int64) { w.walk(d, func() {}) }
 
 // run moves the clock and commits whatever is proposed.
 func (w *world) run(d int64) {
-	w.t.Helper()
 	w.settle()
+	w.walk(d, w.settle)
+}
+
+func (w *world) walk(d int64, after func()) {
+	w.t.Helper()
 	end := w.now + d
 	for i := 0; w.wake <= end; i++ {
 		if i == 100000 {
@@ -156,7 +149,7 @@ func (w *world) run(d int64) {
 		}
 		w.now, w.wake = max(w.now, w.wake), never
 		w.step(Tick{})
-		w.settle()
+		after()
 	}
 	w.now = end
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 	"github.com/supnode/supnode/node/store"
+	"github.com/supnode/supnode/test/expect"
 	"go.uber.org/goleak"
 )
 
@@ -70,18 +71,6 @@ func snapshot(t *testing.T, s *store.Store, index, term uint64) string {
 		t.Fatal(err)
 	}
 	return k.ID()
-}
-
-func wantText(t *testing.T, err error, words ...string) {
-	t.Helper()
-	if err == nil {
-		t.Fatalf("no error, wanted one that says %q", words)
-	}
-	for _, w := range words {
-		if !strings.Contains(err.Error(), w) {
-			t.Errorf("error %q does not say %q", err, w)
-		}
-	}
 }
 
 func TestWhatWasWrittenIsThereAfterAReopen(t *testing.T) {
@@ -276,7 +265,7 @@ func TestASnapshotThatCannotBeWrittenIsFatal(t *testing.T) {
 	if d.count() != 1 {
 		t.Fatalf("fatal was called with %v", d.all)
 	}
-	wantText(t, d.all[0], "the Raft store failed to finish a snapshot")
+	expect.Error(t, d.all[0], "the Raft store failed to finish a snapshot")
 	if err := s.Log().StoreLogs(entries(1, 1, 1)); err == nil {
 		t.Error("the log is written after a failed snapshot")
 	}
@@ -302,7 +291,7 @@ func TestASecondProcessIsKeptOffTheLog(t *testing.T) {
 	s := open(t, dir, &d)
 	defer s.Close()
 	_, err := store.Open(store.Options{Dir: dir, Fatal: d.fatal})
-	wantText(t, err, store.Path(dir), "locked by another process")
+	expect.Error(t, err, store.Path(dir), "locked by another process")
 }
 
 func TestADamagedLogIsRefusedInWords(t *testing.T) {
@@ -311,7 +300,7 @@ func TestADamagedLogIsRefusedInWords(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := store.Open(store.Options{Dir: dir, Fatal: func(error) {}})
-	wantText(t, err, store.Path(dir), "is damaged", "put this node's data directory back", "forgotten its votes")
+	expect.Error(t, err, store.Path(dir), "is damaged", "put this node's data directory back", "forgotten its votes")
 }
 
 // TestADamagedNewestSnapshotIsRefusedWithTheRemedy: Raft would take the one before, or none, and panic or diverge.
@@ -367,7 +356,7 @@ func TestADamagedNewestSnapshotIsRefusedWithTheRemedy(t *testing.T) {
 			path := filepath.Join(dir, "snapshots", newest)
 			c.damage(t, path)
 			_, err := store.Open(store.Options{Dir: dir, Fatal: d.fatal})
-			wantText(t, err, append(c.words, "the newest snapshot "+path+" is damaged")...)
+			expect.Error(t, err, append(c.words, "the newest snapshot "+path+" is damaged")...)
 			if err := os.Rename(path, filepath.Join(t.TempDir(), "away")); err != nil {
 				t.Fatal(err)
 			}
@@ -378,7 +367,7 @@ func TestADamagedNewestSnapshotIsRefusedWithTheRemedy(t *testing.T) {
 			if err == nil {
 				s.Close()
 			} else {
-				wantText(t, err, "begins at entry 80", fetch, "at least 79")
+				expect.Error(t, err, "begins at entry 80", fetch, "at least 79")
 			}
 		})
 	}
