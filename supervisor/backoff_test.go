@@ -88,6 +88,15 @@ func TestS20MissingFieldsHaveDefaults(t *testing.T) {
 	if *inGo.Backoff != (Backoff{Initial: 1e9, Max: 30e9, Factor: 2, ResetAfter: 60e9}) {
 		t.Errorf("%+v", inGo.Backoff)
 	}
+	if inGo := (ChildSpec{ID: "w", Behavior: "x", Backoff: &Backoff{}}.WithDefaults()); *inGo.Backoff != (Backoff{Initial: 1e8, Max: 30e9, Factor: 2, ResetAfter: 60e9}) {
+		t.Errorf("%+v", inGo.Backoff)
+	}
+	for _, wrong := range []Backoff{{Initial: MaxBackoff + 1, Max: MaxBackoff}, {ResetAfter: -5}} { // as Go can write it
+		c := ChildSpec{ID: "w", Behavior: "x", Backoff: &wrong}.WithDefaults()
+		if c.Validate() == nil {
+			t.Errorf("%+v is valid", wrong)
+		}
+	}
 	for text, want := range map[string]string{
 		`{"initial": "0s"}`: "0s", `{"reset_after": "0s"}`: "0s", `{"factor": 0}`: "between 1 and 100", `{"initial": 5}`: "initial",
 	} {

@@ -39,7 +39,9 @@ func TestS39SignificantWithoutAutoShutdownIsWarnedOf(t *testing.T) {
 	if got := s.Warnings(); !slices.Equal(got, want) {
 		t.Errorf("%q", got)
 	}
-	if got := (Spec{Strategy: SimpleOneForOne, ChildTemplate: &ChildSpec{Significant: true}}).Warnings(); len(got) != 1 {
-		t.Errorf("%q", got)
+	for _, significant := range []bool{true, false} {
+		if got := (Spec{Strategy: SimpleOneForOne, ChildTemplate: &ChildSpec{Significant: significant}}).Warnings(); (len(got) == 1) != significant {
+			t.Errorf("a template, significant=%t: %q", significant, got)
+		}
 	}
 }
