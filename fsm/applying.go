@@ -114,8 +114,12 @@ func (s *State) change(t *tree, key string, c *ApplyManifest) Result {
 			op.Left++
 		}
 	}
-	if waits != nil && waits.Wants {
+	switch {
+	case waits == nil:
+	case waits.Wants:
 		s.due(t, s.unwish(t, waits))
+	case parts[waits.Key.Child] == 0: // one of its own waits, and the change leaves it alone
+		s.tellAnew(waits)
 	}
 	for _, c := range children {
 		part := parts[c.Key.Child]
@@ -137,7 +141,7 @@ func (s *State) stuck(t *tree) *Child {
 		return nil
 	}
 	for c := range t.children.all() {
-		if c.PendingReason != "" || s.lacksNode(c) {
+		if s.lacksNode(c) {
 			return c
 		}
 	}

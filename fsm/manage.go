@@ -42,7 +42,7 @@ func (s *State) isPending(t *tree, q Queued) bool {
 		return false
 	}
 	c := t.children.get(q.RestartChild.Key.Child)
-	return c != nil && (c.Wants && op.Kind != OpStarting || c.PendingReason != "" || s.lacksNode(c))
+	return c != nil && (c.Wants && op.Kind != OpStarting || s.lacksNode(c))
 }
 
 func (s *State) carryOut(t *tree, q Queued) Result {

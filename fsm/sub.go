@@ -83,18 +83,31 @@ func (s *State) restarts(t *tree) bool {
 	return false
 }
 
-// lacksNode reports whether the restart of a supervisor that is a child waits for a node for one of its children.
+// lacksNode reports whether no node can take a child now or, of a supervisor that its parent restarts, one of its children.
 func (s *State) lacksNode(c *Child) bool {
 	if !c.IsSupervisor() || c.Phase != Placed {
-		return false
+		return c.PendingReason != ""
 	}
-	t := s.trees.get(c.Key.Supervisor.Sub(c.Key.Child))
-	for c := range t.children.all() {
-		if c.PendingReason != "" || s.lacksNode(c) {
+	for c := range s.trees.get(c.Key.Supervisor.Sub(c.Key.Child)).children.all() {
+		if s.lacksNode(c) {
 			return true
 		}
 	}
 	return false
+}
+
+// tellAnew has the leader say again what lacks a node, for those who wait since it was said.
+func (s *State) tellAnew(c *Child) {
+	switch {
+	case c.PendingReason != "":
+		c = s.editChild(s.trees.get(c.Key.Supervisor), c)
+		c.PendingReason = ""
+		s.note(c)
+	case c.IsSupervisor() && c.Phase == Placed:
+		for c := range s.trees.get(c.Key.Supervisor.Sub(c.Key.Child)).children.all() {
+			s.tellAnew(c)
+		}
+	}
 }
 
 // parent is the supervisor that a supervisor is a child of, and that child; nil = nobody's child.
