@@ -450,10 +450,10 @@ func TestAnswersInJSONAreTheActorsOwn(t *testing.T) {
 		return string(raw), err
 	}
 	grow := doing{func(_ *actor.Context, s *state) (int, error) {
-		if s.N == nil {
-			s.N = map[int]int{}
+		if s.seen == nil {
+			s.seen = map[int]int{}
 		}
-		s.N[len(s.N)]++
+		s.seen[len(s.seen)]++
 		return 0, nil
 	}}
 	for range 100 {

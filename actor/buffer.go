@@ -2,31 +2,22 @@ package actor
 
 import "sync"
 
-// buffers keeps the slices of mailboxes that went to rest for those that wake up.
-type buffers struct{ full, empty sync.Pool } // of *buffer
-
+// buffer holds the messages of a mailbox. A cell at rest has none.
 type buffer struct{ s []envelope }
 
-func (b *buffers) get() []envelope {
-	f, ok := b.full.Get().(*buffer)
-	if !ok {
-		return make([]envelope, 0, 4)
+// buffers keeps those of mailboxes that went to rest for those that wake up.
+type buffers struct{ pool sync.Pool } // of *buffer
+
+func (b *buffers) get() *buffer {
+	if f, ok := b.pool.Get().(*buffer); ok {
+		return f
 	}
-	s := f.s
-	f.s = nil
-	b.empty.Put(f)
-	return s
+	return &buffer{make([]envelope, 0, 4)}
 }
 
-// put takes a slice without messages.
-func (b *buffers) put(s []envelope) {
-	if cap(s) == 0 {
-		return
+// put takes a buffer without messages, or none.
+func (b *buffers) put(f *buffer) {
+	if f != nil {
+		b.pool.Put(f)
 	}
-	f, ok := b.empty.Get().(*buffer)
-	if !ok {
-		f = &buffer{}
-	}
-	f.s = s[:0]
-	b.full.Put(f)
 }

@@ -36,7 +36,7 @@ type cell struct {
 	mu    sync.Mutex // guards what follows
 	busy  bool       // a goroutine works on it
 	grace grace      // for a Terminate of its own accord; never changes
-	in    []envelope
+	in    *buffer    // nil = empty
 	more  *more
 }
 
@@ -74,19 +74,21 @@ func (c *cell) post(e envelope) error {
 		c.mu.Unlock()
 		return errEnded
 	}
-	if len(c.in) >= c.mailbox.Size {
+	in := c.in
+	if in == nil {
+		in = c.slot.sys.buffers.get()
+		c.in = in
+	}
+	if len(in.s) >= c.mailbox.Size {
 		if c.mailbox.Policy == RefuseNew {
 			c.mu.Unlock()
 			return ErrBusy
 		}
-		c.slot.sys.drop(c.in[0], ErrBusy)
-		copy(c.in, c.in[1:])
-		c.in = c.in[:len(c.in)-1]
+		c.slot.sys.drop(in.s[0], ErrBusy)
+		copy(in.s, in.s[1:])
+		in.s = in.s[:len(in.s)-1]
 	}
-	if c.in == nil {
-		c.in = c.slot.sys.buffers.get()
-	}
-	c.in = append(c.in, e)
+	in.s = append(in.s, e)
 	start := !c.busy
 	c.busy = true
 	c.mu.Unlock()
@@ -108,10 +110,10 @@ func (c *cell) work() {
 	returned = true
 }
 
-// batches takes what has come until the mailbox is empty or the incarnation is to end. Between batches the two slices
+// batches takes what has come until the mailbox is empty or the incarnation is to end. Between batches the two buffers
 // change places; an idle actor keeps neither.
 func (c *cell) batches() {
-	var spare []envelope
+	var spare *buffer
 	linger := false
 	for {
 		c.mu.Lock()
@@ -120,15 +122,15 @@ func (c *cell) batches() {
 			c.finish()
 			return
 		}
-		batch := c.in
-		if len(batch) == 0 && linger {
+		in := c.in
+		idle := in == nil || len(in.s) == 0
+		if idle && linger {
 			c.mu.Unlock()
 			runtime.Gosched() // a caller that is answered often calls again at once
 			linger = false
 			continue
 		}
-		if len(batch) == 0 {
-			in := c.in
+		if idle {
 			c.in, c.busy = nil, false
 			c.mu.Unlock()
 			c.slot.sys.buffers.put(in)
@@ -137,11 +139,12 @@ func (c *cell) batches() {
 		}
 		c.in = spare
 		c.mu.Unlock()
-		done := c.handle(batch)
-		linger = batch[len(batch)-1].call != nil
-		c.slot.sys.dropAll(batch[done:])
-		clear(batch)
-		spare = batch[:0]
+		done := c.handle(in.s)
+		linger = in.s[len(in.s)-1].call != nil
+		c.slot.sys.dropAll(in.s[done:])
+		clear(in.s)
+		in.s = in.s[:0]
+		spare = in
 	}
 }
 

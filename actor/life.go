@@ -108,7 +108,10 @@ func (c *cell) finish() {
 		c.callTerminate(reason)
 	}
 	c.mu.Lock()
-	rest := c.in
+	var rest []envelope
+	if c.in != nil {
+		rest = c.in.s
+	}
 	c.in = nil
 	m := c.more
 	if m.timer != nil {

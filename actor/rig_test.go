@@ -105,7 +105,6 @@ type doing struct {
 }
 
 type state struct {
-	N    map[int]int // of tests that look at it
 	n    int
 	seen map[int]int // nil
 }
@@ -128,7 +127,7 @@ func (*fussy) UnmarshalJSON([]byte) error  { panic("read me not") }
 
 var (
 	fuss  = actor.DefineCall[fussy, int]("test.fuss")
-	show  = actor.DefineCall[bool, any]("test.show") // the state itself
+	show  = actor.DefineCall[bool, any]("test.show") // the state's own map
 	do    = actor.DefineCall[doing, int]("test.do")
 	add   = actor.DefineCall[int, int]("test.add")
 	tell  = actor.DefineCast[doing]("test.tell")
@@ -171,7 +170,7 @@ func newRig(t *testing.T, change ...func(*actor.Options)) *rig {
 		if !good {
 			return fussy{}, nil
 		}
-		return s, nil
+		return s.seen, nil
 	})
 	actor.OnCall(b, add, func(c *actor.Context, s *state, n int) (int, error) { s.n += n; return s.n, nil })
 	actor.OnCast(b, tell, func(c *actor.Context, s *state, d doing) error { _, err := d.fn(c, s); return err })

@@ -91,7 +91,7 @@ type System struct {
 	busy, lost, noHandler atomic.Uint64
 
 	mu     sync.RWMutex               // guards what follows
-	cells  map[Key]*cell              // those that are not over
+	cells  table                      // those that are not over
 	loose  map[Key]weak.Pointer[slot] // that refs know and no cell has
 	wakes  map[*slot]*wake            // of slots that have no cell, and for whose next one somebody waits
 	boxes  map[string]*Mailbox
@@ -114,7 +114,7 @@ func NewSystem(o Options) *System {
 	if o.CallTimeout == 0 {
 		o.CallTimeout = DefaultCallTimeout
 	}
-	return &System{o: o, cells: map[Key]*cell{}, loose: map[Key]weak.Pointer[slot]{}, wakes: map[*slot]*wake{},
+	return &System{o: o, cells: newTable(), loose: map[Key]weak.Pointer[slot]{}, wakes: map[*slot]*wake{},
 		boxes: map[string]*Mailbox{}, empty: make(chan struct{})}
 }
 
@@ -142,7 +142,7 @@ func (s *System) Spawn(sp Spec) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if old := s.cells[sp.Key]; old != nil {
+	if old := s.cells.get(sp.Key); old != nil {
 		switch {
 		case old.inc == sp.Incarnation:
 			return nil
@@ -162,7 +162,7 @@ func (s *System) Spawn(sp Spec) error {
 	if c.slot == nil {
 		c.slot = &slot{sys: s, key: sp.Key}
 	}
-	s.cells[sp.Key] = c
+	s.cells.add(c)
 	go c.begin(b, sp.Args, sp.InitTimeout)
 	return nil
 }
@@ -200,10 +200,8 @@ func (s *System) Kill(k Key, inc Incarnation) {
 // KillAll kills everything that runs, for why.
 func (s *System) KillAll(why string) {
 	s.mu.RLock()
-	all := make([]*cell, 0, len(s.cells))
-	for _, c := range s.cells {
-		all = append(all, c)
-	}
+	all := make([]*cell, 0, s.cells.len())
+	s.cells.all(func(c *cell) { all = append(all, c) })
 	s.mu.RUnlock()
 	for _, c := range all {
 		c.kill(why)
@@ -219,7 +217,7 @@ func (s *System) Close() {
 			close(w.ch)
 		}
 		clear(s.wakes)
-		if len(s.cells) == 0 {
+		if s.cells.len() == 0 {
 			close(s.empty)
 		}
 	}
@@ -235,27 +233,27 @@ func (s *System) Open() bool { return s.o.Open == nil || s.o.Open() }
 func (s *System) Stats() Stats {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return Stats{Actors: len(s.cells), Busy: s.busy.Load(), Lost: s.lost.Load(), Unhandled: s.noHandler.Load()}
+	return Stats{Actors: s.cells.len(), Busy: s.busy.Load(), Lost: s.lost.Load(), Unhandled: s.noHandler.Load()}
 }
 
 // Hanging lists the incarnations that were to be gone for at least a time and whose code has not returned, in no order.
 func (s *System) Hanging(atLeast time.Duration) (all []Hang) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	for k, c := range s.cells {
+	s.cells.all(func(c *cell) {
 		c.mu.Lock()
 		if m := c.more; m != nil && !m.killed.IsZero() && time.Since(m.killed) >= atLeast {
-			all = append(all, Hang{k, c.inc, time.Since(m.killed)})
+			all = append(all, Hang{c.slot.key, c.inc, time.Since(m.killed)})
 		}
 		c.mu.Unlock()
-	}
+	})
 	return all
 }
 
 func (s *System) find(k Key, inc Incarnation) *cell {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if c := s.cells[k]; c != nil && c.inc == inc {
+	if c := s.cells.get(k); c != nil && c.inc == inc {
 		return c
 	}
 	return nil
@@ -281,7 +279,7 @@ func (s *System) slot(k Key) *slot {
 
 // known is the slot of a key, if there is one. mu is held.
 func (s *System) known(k Key) *slot {
-	if c := s.cells[k]; c != nil {
+	if c := s.cells.get(k); c != nil {
 		return c.slot
 	}
 	if w, ok := s.loose[k]; ok {
@@ -328,9 +326,9 @@ func (s *System) publish(c *cell) {
 // ended forgets an incarnation and tells its watcher.
 func (s *System) ended(c *cell, e Exit) {
 	s.mu.Lock()
-	delete(s.cells, c.slot.key)
+	s.cells.drop(c)
 	s.loosen(c.slot)
-	last := s.closed && len(s.cells) == 0
+	last := s.closed && s.cells.len() == 0
 	s.mu.Unlock()
 	if s.o.Watch != nil {
 		s.o.Watch.Ended(e)
