@@ -25,7 +25,8 @@ func (n *Node) notLeader() error {
 
 // Do asks the cluster for a change and returns when its outcome is known. key is the client's idempotency key; with none
 // the node makes one. The leader may change in between: the request is repeated under its key, and so has its effect once
-// (S36). The defaults of a spec are filled in, and one that is not valid is refused. Errors are *supervisor.Problem, or ctx's.
+// (S36). The defaults of a spec are filled in, and one that is not valid is refused. Errors are *supervisor.Problem, or ctx's, with
+// what the request waits for, where this node knows it.
 func (n *Node) Do(ctx context.Context, cmd fsm.Command, key string) (Outcome, error) {
 	return n.do(ctx, cmd, key, false)
 }
@@ -49,8 +50,15 @@ func (n *Node) do(ctx context.Context, cmd fsm.Command, key string, committed bo
 	}
 	cmd.Request = req
 	reply, err := n.request(ctx, doRequest{Command: cmd, Committed: committed})
-	if err == nil && reply.Problem != nil {
+	switch {
+	case err == nil && reply.Problem != nil:
 		err = reply.Problem
+	case err != nil && ctx.Err() != nil && n.fsm != nil:
+		var why string
+		n.fsm.View(func(s *fsm.State) { why = waiting(s, cmd) })
+		if why != "" {
+			err = fmt.Errorf("%s: %w", why, err)
+		}
 	}
 	return reply, err
 }

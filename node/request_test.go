@@ -12,6 +12,7 @@ import (
 	"github.com/supnode/supnode/fsm"
 	"github.com/supnode/supnode/node"
 	sup "github.com/supnode/supnode/supervisor"
+	"github.com/supnode/supnode/test/await"
 )
 
 // What a program asks for is checked before it reaches the log: a spec that breaks a rule, and text that no replica could read
@@ -109,5 +110,42 @@ func TestRule_S36_HandlesTakeAKey(t *testing.T) {
 	}
 	if err := c.nodes["n1"].StopSupervisor(context.WithoutCancel(bounded(t, time.Second)), names[0], ""); err != nil {
 		t.Error(err)
+	}
+}
+
+// Whose patience is over while a request waits for others is told what it waits for.
+func TestARequestThatIsGivenUpSaysWhatItWaitedFor(t *testing.T) {
+	c := newCluster(t, 3, 1, func(cfg *node.Config) { cfg.Exec.Enabled = false; cfg.Behaviors = greeters() })
+	c.start("n1", "n2", "n3", "a1")
+	c.ready()
+	ctx := bounded(t, 60*time.Second)
+	child := func(id sup.ChildID, on sup.NodeName) sup.ChildSpec {
+		return sup.ChildSpec{ID: id, Behavior: "greeter", Selector: sup.OnNode(on)}
+	}
+	_, err := sup.Start(ctx, c.nodes["n1"], sup.Options{Name: "pool", Strategy: sup.RestForOne, Children: []sup.ChildSpec{
+		child("w1", "n1"), {ID: "sub", Supervisor: &sup.Spec{Strategy: sup.OneForAll, Children: []sup.ChildSpec{child("far", "a1")}}}, child("w2", "n1")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.stop("a1")
+	await.True(t, "the group to wait for a node", func() bool {
+		a, err := c.nodes["n1"].Read(ctx, node.Query{Kind: node.QueryChild, Supervisor: "pool/sub", Child: "far"})
+		return err == nil && a.Child.Status == sup.StatusPending
+	})
+	for _, at := range []sup.NodeName{"n1", "n2"} {
+		short, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
+		err := c.nodes[at].RestartChild(short, sup.Key{Supervisor: "pool/sub", Child: "far"})
+		var none *sup.NoAvailableNodeError
+		if !errors.As(err, &none) {
+			t.Errorf("what waits itself is told at once: %v", err)
+		}
+		cancel()
+		short, cancel = context.WithTimeout(ctx, 300*time.Millisecond)
+		_, err = c.nodes[at].StartChild(short, "pool/sub", child("more", "n1"))
+		if !errors.Is(err, context.DeadlineExceeded) ||
+			!strings.Contains(err.Error(), "supervisor pool/sub is not done with child far: child pool/sub/far is pending (no_available_node") {
+			t.Errorf("%s: %v", at, err)
+		}
+		cancel()
 	}
 }
