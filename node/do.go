@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/supnode/supnode/fsm"
+	"github.com/supnode/supnode/node/leader"
 	"github.com/supnode/supnode/rpc"
 	sup "github.com/supnode/supnode/supervisor"
 )
@@ -65,14 +66,31 @@ func (n *Node) do(ctx context.Context, cmd fsm.Command, key string, committed bo
 
 // request asks the leader, again and again until there is an answer.
 func (n *Node) request(ctx context.Context, ask doRequest) (reply Outcome, err error) {
+	sent := false // a leader may have it
 	err = n.atLeader(ctx, func(ctx context.Context, at leaderAddr) error {
 		if at.here {
 			reply, err = n.doHere(ctx, ask)
-			return err
+		} else {
+			err = n.port.Call(ctx, at.addr, at.name, methodDo, ask, &reply)
 		}
-		return n.port.Call(ctx, at.addr, at.name, methodDo, ask, &reply)
+		sent = sent || errors.Is(err, rpc.ErrOutcomeUnknown)
+		return err
 	})
+	var p *sup.Problem
+	if sent && errors.As(err, &p) && p.Code == sup.CodeNoLeader {
+		err = n.lostOnTheWay(p)
+	}
 	return reply, err
+}
+
+// lostOnTheWay is no_leader for a request that a leader had before: it may be carried out all the same.
+func (n *Node) lostOnTheWay(p *sup.Problem) *sup.Problem {
+	said := *p
+	said.Detail += "; a leader had the request before and may have carried it out: asked again with the same Idempotency-Key, the cluster says so"
+	if n.isClosing() { // the cluster has a leader perhaps, and goes on
+		said.Code = sup.CodeOutcomeUnknown
+	}
+	return &said
 }
 
 // identify gives a command the identity under which its effect happens once.
@@ -190,7 +208,10 @@ func (n *Node) doHere(ctx context.Context, ask doRequest) (Outcome, error) {
 	done, forget := n.waiters.add(key)
 	defer forget()
 	res, err := lead.driver.Ask(ctx, ask.Command)
-	if err != nil {
+	switch {
+	case errors.Is(err, leader.ErrOver):
+		return Outcome{}, fmt.Errorf("%w: %w", rpc.ErrOutcomeUnknown, err)
+	case err != nil:
 		return Outcome{}, err
 	}
 	switch res.Status {
@@ -262,7 +283,7 @@ func (n *Node) await(ctx context.Context, lead *leadership, cmd fsm.Command, don
 		case o := <-done:
 			return o, nil
 		case <-lead.over:
-			return nil, n.notLeader()
+			return nil, fmt.Errorf("%w: %w", rpc.ErrOutcomeUnknown, leader.ErrOver)
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-tick.C:

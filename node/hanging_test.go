@@ -161,13 +161,21 @@ func (c *cluster) hung(ctx context.Context) map[sup.ChildID]sup.NodeName {
 // gathered is the value of a metric without labels.
 func gathered(t *testing.T, n *node.Node, name string) float64 {
 	t.Helper()
+	return labelled(t, n, name, "")
+}
+
+// labelled is the value of a metric with a label; "" = none.
+func labelled(t *testing.T, n *node.Node, name, label string) float64 {
+	t.Helper()
 	families, err := n.Metrics().Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, f := range families {
-		if f.GetName() == name {
-			return f.GetMetric()[0].GetGauge().GetValue()
+		for _, m := range f.GetMetric() {
+			if f.GetName() == name && (label == "" || m.GetLabel()[0].GetValue() == label) {
+				return m.GetGauge().GetValue()
+			}
 		}
 	}
 	t.Fatalf("there is no metric %s", name)

@@ -148,4 +148,15 @@ func TestARequestThatIsGivenUpSaysWhatItWaitedFor(t *testing.T) {
 		}
 		cancel()
 	}
+	// The node that was asked ends meanwhile: what the leader has goes on, and its client is not told that nothing was done.
+	leader, follower := c.nodes[c.leader()], c.nodes[c.follower()]
+	waits := func() float64 { return labelled(t, leader, "supnode_queue_length", "requests") }
+	await.True(t, "the requests to be given up", func() bool { return waits() == 0 })
+	answer := make(chan error, 1)
+	go func() { _, err := follower.StartChild(ctx, "pool/sub", child("last", "n1")); answer <- err }()
+	await.True(t, "the leader to have the request", func() bool { return waits() == 1 })
+	c.stop(follower.Name())
+	if err := <-answer; code(err) != sup.CodeOutcomeUnknown || !strings.Contains(err.Error(), "shutting down; a leader had the request before") {
+		t.Errorf("%v", err)
+	}
 }

@@ -108,7 +108,8 @@ func (c *Client) Do(ctx context.Context, r Request) (Answer, error) {
 		r.Key = rand.Text()
 	}
 	var ans Answer
-	err := c.inTurn(ctx, Passing, func(addr string) (err error) {
+	next := func(err error) bool { return Passing(err) || r.Key != "" && unknown(err) }
+	err := c.inTurn(ctx, next, func(addr string) (err error) {
 		ans, err = c.ask(ctx, addr, r)
 		return err
 	})
@@ -145,6 +146,12 @@ func (c *Client) Get(ctx context.Context, v any, query url.Values, path ...strin
 		return err
 	}
 	return ans.Into(v)
+}
+
+// unknown reports whether a node does not know what came of a request: under its key another one may.
+func unknown(err error) bool {
+	var p *Problem
+	return errors.As(err, &p) && p.Code == "outcome_unknown"
 }
 
 // Passing reports whether another node, or the same one later, may do better: it could not be reached, had no leader, or
