@@ -48,6 +48,18 @@ func TestHistoryIsBoundedAndGapless(t *testing.T) {
 	w.reboot()
 }
 
+// A node whose data_dir was emptied is told what helps: another of its name is the old one's, unless that is forgotten.
+func TestANameIsKeptForItsDataDirectory(t *testing.T) {
+	w := newWorld(t)
+	for name, want := range map[sup.NodeName]string{"server": "put the directory back", "agent": "supnode nodes remove agent"} {
+		w.apply(Command{Register: &Register{Node: name, ID: "old", Addr: "127.0.0.1:7101", Voter: name == "server"}})
+		res := w.apply(Command{Register: &Register{Node: name, ID: "new", Addr: "127.0.0.1:7101", Voter: name == "server"}}).Results[0]
+		if res.Problem == nil || res.Problem.Code != sup.CodeNodeInUse || !strings.Contains(res.Problem.Detail, want) {
+			t.Errorf("%s: %+v", name, res.Problem)
+		}
+	}
+}
+
 // A requests table over its bound forgets the oldest outcomes, never a pending request.
 func TestKeysAreBounded(t *testing.T) {
 	q := newRequests()

@@ -15,10 +15,14 @@ func (s *State) register(c *Register) Result {
 		n := s.members[i].node
 		current = n.Session
 		if n.ID != c.ID {
+			remedy := fmt.Sprintf("run `supnode nodes remove %s` when the former one is gone for good", c.Node)
+			if n.Voter {
+				remedy = "put the directory back"
+			}
 			return Result{Status: Refused, Nonce: c.Nonce, Session: current, Problem: &sup.Problem{
 				Code: sup.CodeNodeInUse, Node: c.Node,
 				Detail: fmt.Sprintf("the name %s belongs to the node with id %s, this one has id %s: its data directory was emptied or "+
-					"replaced; give the node another name, or run `supnode node adopt` when the former one is gone for good", c.Node, n.ID, c.ID),
+					"replaced; give the node another name, or %s", c.Node, n.ID, c.ID, remedy),
 			}}
 		}
 	}
