@@ -79,6 +79,10 @@ func (n *Node) askAround(ctx context.Context) (why, foreign string) {
 		case who.Leader == "":
 			takenIn = true
 			said = append(said, fmt.Sprintf("%s is reached and knows no leader either", s.Name))
+		case who.Leader == s.Name:
+			takenIn = true
+			said = append(said, fmt.Sprintf("%s is reached and leads, but does not reach this node: its file must have %s as the address of %s, and no firewall be between",
+				s.Name, n.cfg.addrOf(n.cfg.Name), n.cfg.Name))
 		default:
 			takenIn = true
 			said = append(said, fmt.Sprintf("%s is reached and follows %s", s.Name, who.Leader))

@@ -4,9 +4,13 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/supnode/supnode/test/await"
+	"github.com/supnode/supnode/test/machine"
 )
 
 // A port that another process has is said to be so, with what to do, in the words of the file. The other one goes on.
@@ -47,4 +51,35 @@ func TestAnAddressOfAnotherHost(t *testing.T) {
 	if entries, err := os.ReadDir(filepath.Join(l.data, "raft")); err == nil && len(entries) > 0 {
 		t.Errorf("a Raft log was begun: %v", entries)
 	}
+}
+
+// A server whose file has another address of its own than the others' files: it reaches them, and they do not reach it.
+func TestAServerThatTheLeaderDoesNotReach(t *testing.T) {
+	t.Parallel()
+	w := startTown(t, nil)
+	ctx := within(t)
+	leader, err := w.Leader(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	moved, addr := w.Node(w.Others(leader)[0]), machine.Addr()
+	if err := moved.Term(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := moved.Wait(ctx); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(moved.File)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, moved.File, strings.ReplaceAll(string(text), moved.RPC, addr))
+	if err := moved.Start(); err != nil {
+		t.Fatal(err)
+	}
+	want := leader + " is reached and leads, but does not reach this node: its file must have " + addr + " as the address of " + moved.Name
+	await.True(t, "it says that nobody reaches it", func() bool {
+		a, err := try(ctx, "GET", w.url(moved.Name, "/readyz"), "")
+		return err == nil && a.status == 503 && strings.Contains(a.body, want)
+	})
 }
