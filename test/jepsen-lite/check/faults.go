@@ -60,14 +60,14 @@ func Faults(h *history.History) *Verdict {
 	return v
 }
 
-// roundOf is the round of an instant.
-func roundOf(h *history.History, at history.Instant) (r history.Round, ok bool) {
+// roundOf is the round of an instant, to the beginning of the next.
+func roundOf(h *history.History, at history.Instant) (of history.Round, ok bool) {
 	for _, r := range h.Rounds {
-		if at >= r.Inject && (r.Quiet.To == 0 || at <= r.Quiet.To) {
-			return r, true
+		if r.Inject <= at && (!ok || r.Inject > of.Inject) {
+			of, ok = r, true
 		}
 	}
-	return r, false
+	return of, ok
 }
 
 // paused reports whether the process of an exit had been paused before: a node that finds after a pause that something
