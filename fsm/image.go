@@ -89,9 +89,6 @@ func (s *State) Capture() *Image {
 	return m
 }
 
-// Index is the index of the last entry that the image contains.
-func (m *Image) Index() uint64 { return m.head.Index }
-
 // WriteTo writes the snapshot; it implements io.WriterTo.
 func (m *Image) WriteTo(w io.Writer) (int64, error) {
 	f := &frameWriter{w: bufio.NewWriterSize(w, 1<<16), sum: crc32.New(castagnoli)}

@@ -13,17 +13,9 @@ type Prospect struct {
 	Nth uint64
 }
 
-// Starts are the slots that a command will make want a node, so that the leader can propose nodes for them in the same
-// entry. It is a prediction: a slot left out is placed by a later entry, one too many is ignored by Apply.
-func (s *State) Starts(c Command) []sup.Key {
-	var keys []sup.Key
-	for _, p := range s.Prospects(c) {
-		keys = append(keys, p.Child.Key)
-	}
-	return keys
-}
-
-// Prospects is Starts with what is needed to choose nodes for slots that are not there yet.
+// Prospects are the slots that a command will make want a node, with what is needed to choose one, so that the leader can
+// propose nodes for them in the same entry. It is a prediction: a slot left out is placed by a later entry, one too many is
+// ignored by Apply.
 func (s *State) Prospects(c Command) []Prospect {
 	if s.held || c.Request != nil && s.requests.get(c.Request.Key) != nil {
 		return nil

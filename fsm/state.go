@@ -55,9 +55,6 @@ func (s *State) Gen() uint64 { return s.gen }
 // Clock is the cluster time in nanoseconds.
 func (s *State) Clock() int64 { return s.clock }
 
-// Wall is the wall clock of the last entry's proposer, in Unix nanoseconds; for display only.
-func (s *State) Wall() int64 { return s.wall }
-
 // Cluster is the cluster's UUID; empty before Bootstrap.
 func (s *State) Cluster() string { return s.cluster }
 
@@ -79,9 +76,6 @@ func (s *State) Retiring() int64 { return s.retiring }
 
 // Held reports whether the state is held after a Bump: nothing is placed and no stop is acknowledged until Released.
 func (s *State) Held() bool { return s.held }
-
-// Leader is the node that was established last, and its term.
-func (s *State) Leader() (sup.NodeName, uint64) { return s.leader, s.term }
 
 // Node is a member's record, or nil.
 func (s *State) Node(n sup.NodeName) *Node {

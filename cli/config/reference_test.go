@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/supnode/supnode/node"
+	sup "github.com/supnode/supnode/supervisor"
 	"github.com/supnode/supnode/test/expect"
 )
 
@@ -25,7 +27,7 @@ Durations are written as ` + "`500ms`, `3s`, `1m30s`, sizes as `512KiB`, `64MiB`
 | field | type | default | |
 |---|---|---|---|
 `)
-	for _, f := range Reference() {
+	for _, f := range reference() {
 		if f.Doc == "" {
 			t.Errorf("%s has no doc tag", f.Key)
 		}
@@ -47,7 +49,7 @@ func TestTheDefaultsOfTheReferenceAreTrue(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := ""
-	for _, f := range Reference() {
+	for _, f := range reference() {
 		if f.Default == "" {
 			continue
 		}
@@ -94,4 +96,58 @@ func into(x, y map[string]any) map[string]any {
 		x[k] = v
 	}
 	return x
+}
+
+// field is one field of the config file, for people.
+type field struct {
+	Key     string // cluster.servers[].addr
+	Type    string
+	Default string // empty: none
+	Doc     string
+	Block   bool // it has fields of its own
+}
+
+// reference lists the fields of the config file in the order in which a file is written.
+func reference() []field { return fieldsOf("", reflect.TypeFor[schema]()) }
+
+func fieldsOf(at string, t reflect.Type) (all []field) {
+	for i := range t.NumField() {
+		tag := t.Field(i).Tag
+		f := field{Key: at + tag.Get("yaml"), Default: tag.Get("default"), Doc: tag.Get("doc")}
+		of, suffix := t.Field(i).Type, ""
+		if of.Kind() == reflect.Pointer {
+			of = of.Elem()
+		}
+		f.Type = typeName(of)
+		if of.Kind() == reflect.Slice {
+			of, suffix = of.Elem(), "[]"
+		}
+		f.Block = of.Kind() == reflect.Struct && of.PkgPath() == reflect.TypeFor[schema]().PkgPath()
+		all = append(all, f)
+		if f.Block {
+			all = append(all, fieldsOf(f.Key+suffix+".", of)...)
+		}
+	}
+	return all
+}
+
+func typeName(t reflect.Type) string {
+	switch {
+	case t == reflect.TypeFor[duration]():
+		return "duration"
+	case t == reflect.TypeFor[sup.Size]():
+		return "size"
+	}
+	switch t.Kind() {
+	case reflect.Slice:
+		if t.Elem().Kind() == reflect.Struct {
+			return "list"
+		}
+		return "list of " + typeName(t.Elem())
+	case reflect.Map:
+		return "map"
+	case reflect.Struct:
+		return "block"
+	}
+	return t.Kind().String()
 }

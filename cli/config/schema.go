@@ -3,7 +3,7 @@ package config
 import sup "github.com/supnode/supnode/supervisor"
 
 // schema is the config file as it is written. What it leaves out is nil or zero and gets its default in load.go; the tags
-// default and doc are what Reference tells.
+// default and doc are what docs/config.md tells.
 type schema struct {
 	Node        nodeBlock    `yaml:"node" doc:"this node"`
 	Cluster     clusterBlock `yaml:"cluster" doc:"the cluster: the same on every node"`

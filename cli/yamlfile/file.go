@@ -116,9 +116,6 @@ func Parse(name string, src []byte) (*File, error) {
 	return f, nil
 }
 
-// Name is the file's name as it was given.
-func (f *File) Name() string { return f.name }
-
 // Errorf makes an error at the value that path names ("cluster.servers[0].addr"), or at the nearest place above it
 // that the file has.
 func (f *File) Errorf(path, format string, args ...any) *Error {

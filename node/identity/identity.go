@@ -37,9 +37,8 @@ type Options struct {
 
 // Identity is an open data directory. Its methods may be called from any goroutine.
 type Identity struct {
-	dir   string
-	db    *bbolt.DB
-	fresh bool
+	dir string
+	db  *bbolt.DB
 
 	mu  sync.Mutex // guards rec
 	rec record
@@ -101,7 +100,6 @@ func (i *Identity) admit(name sup.NodeName) error {
 		return lostState(i.dir)
 	case !found:
 		i.rec = record{ID: uuid.NewString(), Name: name, place: here}
-		i.fresh = true
 		return i.create()
 	case rec.Name != name:
 		return fmt.Errorf("the data directory %s is node %s's, not %s's: name that node, or give %s a node.data_dir of its own", i.dir, rec.Name, name, name)
@@ -171,23 +169,14 @@ func (i *Identity) Close() error { return i.db.Close() }
 // ID is the node's UUID, the same for the directory's life.
 func (i *Identity) ID() string { return i.get().ID }
 
-// Name is the node's name.
-func (i *Identity) Name() sup.NodeName { return i.get().Name }
-
 // Cluster is the cluster's UUID; empty until SetCluster.
 func (i *Identity) Cluster() string { return i.get().Cluster }
 
 // Gen is the highest generation that was set.
 func (i *Identity) Gen() uint64 { return i.get().Gen }
 
-// Dir is the data directory, absolute.
-func (i *Identity) Dir() string { return i.dir }
-
 // RaftDir is where the Raft stores belong.
 func (i *Identity) RaftDir() string { return filepath.Join(i.dir, raftDir) }
-
-// Fresh says that this Open made the identity.
-func (i *Identity) Fresh() bool { return i.fresh }
 
 // SetCluster records the node's cluster. A cluster other than the recorded one is refused: the node must stop.
 func (i *Identity) SetCluster(id string) error {

@@ -90,8 +90,8 @@ func TestANodeIsTheSameAfterARestart(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a", "n1")
 	i := open(t, dir)
 	id := i.ID()
-	if !i.Fresh() || len(id) != 36 || i.Name() != "n1" || i.Cluster() != "" || i.Gen() != 0 {
-		t.Errorf("a new identity: fresh %v, id %q, name %s, cluster %q, generation %d", i.Fresh(), id, i.Name(), i.Cluster(), i.Gen())
+	if len(id) != 36 || i.Cluster() != "" || i.Gen() != 0 {
+		t.Errorf("a new identity: id %q, cluster %q, generation %d", id, i.Cluster(), i.Gen())
 	}
 	for _, g := range []uint64{1, 7, 3} {
 		if err := i.SetGen(g); err != nil {
@@ -102,8 +102,8 @@ func TestANodeIsTheSameAfterARestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	i = open(t, dir)
-	if i.Fresh() || i.ID() != id || i.Cluster() != "c1" || i.Gen() != 7 {
-		t.Errorf("after a restart: fresh %v, id %q (was %q), cluster %q, generation %d", i.Fresh(), i.ID(), id, i.Cluster(), i.Gen())
+	if i.ID() != id || i.Cluster() != "c1" || i.Gen() != 7 {
+		t.Errorf("after a restart: id %q (was %q), cluster %q, generation %d", i.ID(), id, i.Cluster(), i.Gen())
 	}
 	for path, mode := range map[string]os.FileMode{dir: 0o700, filepath.Join(dir, File): 0o600} {
 		if st, err := os.Stat(path); err != nil || st.Mode().Perm() != mode {
@@ -329,7 +329,7 @@ func TestAStartThatEndedHalfwayIsBegunAgain(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, File), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if i := open(t, dir); !i.Fresh() || i.ID() == "" {
+	if i := open(t, dir); i.ID() == "" {
 		t.Error("no identity was made")
 	}
 }
@@ -366,7 +366,7 @@ func TestDamageIsRefusedInWords(t *testing.T) {
 		t.Fatal(err)
 	}
 	i.Close()
-	refused(t, i.Dir(), "generation", "is damaged")
+	refused(t, i.dir, "generation", "is damaged")
 }
 
 func TestDirectoriesThatWillNotDo(t *testing.T) {

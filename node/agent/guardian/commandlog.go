@@ -287,18 +287,6 @@ func (c *commandLog) close() {
 	}
 }
 
-// flush waits until all that was taken is written or dropped.
-func (c *commandLog) flush() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for c.writing {
-		progress := c.progress
-		c.mu.Unlock()
-		<-progress
-		c.mu.Lock()
-	}
-}
-
 // release lets go of the log; when the last has done so it ends with what is queued.
 func (c *commandLog) release() {
 	c.mu.Lock()

@@ -55,7 +55,7 @@ func TestP0ThePortIsRefusedOnlyAfterTheLastCommandIsGone(t *testing.T) {
 				t.Errorf("the port is refused while %v live", left)
 			}
 			t.Logf("refused %v after kill -9", took)
-			if err := LockGone(dir+"/guardian.lock", 2*time.Second); err != nil {
+			if err := lockGone(dir+"/guardian.lock", 2*time.Second); err != nil {
 				t.Error(err)
 			}
 		})
@@ -137,12 +137,12 @@ func TestP1LeftoversDie(t *testing.T) {
 	pid := waitTicks(t, file)
 	// Both at once: what a daemon of a command survives.
 	_ = syscall.Kill(l.guardian, syscall.SIGSTOP)
-	if err := LockGone(dir+"/guardian.lock", 50*time.Millisecond); err == nil || !strings.Contains(err.Error(), fmt.Sprint(l.guardian)) {
+	if err := lockGone(dir+"/guardian.lock", 50*time.Millisecond); err == nil || !strings.Contains(err.Error(), fmt.Sprint(l.guardian)) {
 		t.Errorf("the lock of a living guardian: %v", err)
 	}
 	l.kill()
 	_ = syscall.Kill(l.guardian, syscall.SIGKILL)
-	if err := LockGone(dir+"/guardian.lock", 5*time.Second); err != nil {
+	if err := lockGone(dir+"/guardian.lock", 5*time.Second); err != nil {
 		t.Fatal(err)
 	}
 	began := time.Now()

@@ -66,7 +66,7 @@ func TestPIDNamespaceKillsAllWithTheGuardian(t *testing.T) {
 				waitTicks(t, f)
 			}
 			c.kill(l)
-			await.True(t, "the lock is free", func() bool { return LockGone(dir+"/guardian.lock", 0) == nil })
+			await.True(t, "the lock is free", func() bool { return lockGone(dir+"/guardian.lock", 0) == nil })
 			if c.name == "supnode" && ticking(files...) {
 				t.Error("a command outlives the guardian's hold on its lock")
 			}

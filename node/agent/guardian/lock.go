@@ -36,16 +36,6 @@ func Acquire(ctx context.Context, path string, wait time.Duration) (*Lock, error
 	return l, nil
 }
 
-// LockGone waits until no guardian holds the lock, and doesn't take it.
-func LockGone(path string, wait time.Duration) error {
-	l, err := Acquire(context.Background(), path, wait)
-	if err != nil {
-		return err
-	}
-	l.Release()
-	return nil
-}
-
 func (l *Lock) acquire(ctx context.Context, wait time.Duration) error {
 	file, err := os.OpenFile(l.path, os.O_RDWR|os.O_CREATE, 0o640)
 	if err != nil {

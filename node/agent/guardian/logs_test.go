@@ -347,3 +347,15 @@ func TestAReaderWaitsForOutput(t *testing.T) {
 		t.Errorf("one too many waits: %+v %v", p, err)
 	}
 }
+
+// flush waits until all that was taken is written or dropped.
+func (c *commandLog) flush() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.writing {
+		progress := c.progress
+		c.mu.Unlock()
+		<-progress
+		c.mu.Lock()
+	}
+}

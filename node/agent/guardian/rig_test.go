@@ -66,7 +66,7 @@ func newRig(t *testing.T, change ...func(*Config)) *rig {
 			t.Errorf("left after Close: %v", left)
 			_, _ = KillLeftovers(context.Background(), r.nodeID)
 		}
-		if err := LockGone(c.Lock.path, 0); err != nil {
+		if err := lockGone(c.Lock.path, 0); err != nil {
 			t.Errorf("after Close: %v", err)
 		}
 	})
@@ -282,4 +282,14 @@ func (l *play) said(what string) (n int) {
 		}
 	}
 	return n
+}
+
+// lockGone waits until no guardian holds the lock, and doesn't take it.
+func lockGone(path string, wait time.Duration) error {
+	l, err := Acquire(context.Background(), path, wait)
+	if err != nil {
+		return err
+	}
+	l.Release()
+	return nil
 }
