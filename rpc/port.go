@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -286,94 +285,6 @@ func (p *Port) start(f func()) bool {
 	return true
 }
 
-// accept answers the listener until Close.
-func (p *Port) accept() {
-	const firstDelay, maxDelay = 5 * time.Millisecond, time.Second
-	delay := firstDelay
-	for {
-		raw, err := p.listener.Accept()
-		if err != nil {
-			if p.ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
-				return
-			}
-			p.log.Error("cannot accept connections on the node port, trying again", "error", err, "in", delay)
-			select {
-			case <-p.ctx.Done():
-				return
-			case <-time.After(delay):
-			}
-			delay = min(2*delay, maxDelay)
-			continue
-		}
-		delay = firstDelay
-		c := &conn{Conn: raw, raw: raw, port: p, accepted: true}
-		if why := p.admit(c); why != "" {
-			raw.Close()
-			p.rejections.log(p.log, "closed a connection on arrival", "from", raw.RemoteAddr().String(), "why", why)
-			continue
-		}
-		if !p.start(func() { p.serve(c) }) {
-			c.Close()
-			return
-		}
-	}
-}
-
-// admit counts an accepted connection; a text says why it is one too many.
-func (p *Port) admit(c *conn) string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	switch {
-	case p.closed:
-		return "the port is closed"
-	case p.accepted >= MaxConnections:
-		return fmt.Sprintf("%d connections are open", MaxConnections)
-	case p.greeting >= MaxHandshakes:
-		return fmt.Sprintf("%d connections are in their handshake", MaxHandshakes)
-	}
-	p.accepted++
-	p.greeting++
-	p.conns[c] = struct{}{}
-	return ""
-}
-
-// serve answers one accepted connection: handshake, then what its class asks for.
-func (p *Port) serve(c *conn) {
-	g, ok := p.welcome(c)
-	p.mu.Lock()
-	p.greeting--
-	p.mu.Unlock()
-	if !ok {
-		c.Close()
-		return
-	}
-	switch g.Class {
-	case classRaft:
-		p.mu.Lock()
-		sink := p.raft
-		p.mu.Unlock()
-		if sink == nil || !sink.deliver(c) {
-			c.Close()
-		}
-	case classSync:
-		p.mu.Lock()
-		f := p.onSync
-		p.mu.Unlock()
-		s := newSyncConn(p, c, g.From)
-		f(s)
-		s.finish()
-	case classCall:
-		p.serveCalls(c, g.From)
-	case classMessage:
-		p.mu.Lock()
-		f := p.onMessages
-		p.mu.Unlock()
-		m := &MessageConn{newFramed(c), g.From}
-		f(m)
-		m.Close()
-	}
-}
-
 // track registers a dialled connection with Close; false when the port is closed.
 func (p *Port) track(c *conn) bool {
 	p.mu.Lock()
@@ -395,38 +306,4 @@ func (p *Port) forget(c *conn) {
 	if c.accepted {
 		p.accepted--
 	}
-}
-
-// conn is a connection of this port: TLS or plain, with the socket beneath and the name of the other end.
-type conn struct {
-	net.Conn          // what is read and written: TLS, or the socket itself
-	raw      net.Conn // the socket
-	port     *Port
-	peer     sup.NodeName
-	accepted bool
-	once     sync.Once
-}
-
-// Close breaks the connection at once; data that the kernel has is still sent. It never waits for the peer, as TLS would for its
-// closing alert: frames carry their own length.
-func (c *conn) Close() error {
-	err := net.ErrClosed
-	c.once.Do(func() {
-		c.port.forget(c)
-		err = c.raw.Close()
-	})
-	return err
-}
-
-// tlsServer and tlsClient put TLS on the socket.
-func (c *conn) tlsServer(ctx context.Context, cfg *tls.Config) error {
-	t := tls.Server(c.raw, cfg)
-	c.Conn = t
-	return t.HandshakeContext(ctx)
-}
-
-func (c *conn) tlsClient(ctx context.Context, cfg *tls.Config) error {
-	t := tls.Client(c.raw, cfg)
-	c.Conn = t
-	return t.HandshakeContext(ctx)
 }
