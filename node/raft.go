@@ -80,7 +80,7 @@ func (n *Node) startRaft(ctx context.Context) error {
 		return err
 	}
 	n.layer = layer
-	rlog := n.log.Named("raft")
+	rlog := newRaftLog(n.log.Named("raft"))
 	n.trans = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream: layer, MaxPool: 3, Timeout: raftIOTimeout, Logger: rlog,
 		// No pipelining: in v1.8.0 a pipeline that ends at a newer term can dead-lock its replicating goroutine, which then
