@@ -38,12 +38,12 @@ func (f *face) ask(method, path, body string, headers ...string) *httptest.Respo
 	f.t.Helper()
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
 	r.Host = "127.0.0.1:8101"
-	if body != "" {
-		r.Header.Set("Content-Type", "application/json")
-	}
 	for _, h := range headers {
 		name, value, _ := strings.Cut(h, ": ")
-		r.Header.Set(name, value)
+		r.Header.Add(name, value)
+	}
+	if body != "" && r.Header.Get("Content-Type") == "" {
+		r.Header.Set("Content-Type", "application/json")
 	}
 	w := httptest.NewRecorder()
 	f.handler.ServeHTTP(w, r)

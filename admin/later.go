@@ -10,6 +10,7 @@ import (
 // announced are paths of the API that this version does not have: whoever asks is told so, rather than that the path is
 // mistyped.
 var announced = map[string]string{
+	"/{$}":             "the dashboard is",
 	"/v1/names":        "global names are",
 	"/v1/names/{name}": "global names are",
 	"/v1/snapshot":     "backup and restore are",

@@ -21,12 +21,17 @@ type route struct {
 	query []string // the parameters there are, sorted
 	text  []string // those of them that may be empty
 	body  bool
+	keyed bool // it takes an Idempotency-Key
 }
+
+// keyHeader is the header that makes requests one.
+const keyHeader = "Idempotency-Key"
 
 func routeOf(role Role, path *huma.PathItem, method string) route {
 	op := map[string]*huma.Operation{http.MethodGet: path.Get, http.MethodPost: path.Post, http.MethodPut: path.Put, http.MethodDelete: path.Delete}[method]
 	r := route{role: role, body: op.RequestBody != nil}
 	for _, p := range op.Parameters {
+		r.keyed = r.keyed || p.In == "header" && p.Name == keyHeader
 		if p.In == "query" {
 			r.query = append(r.query, p.Name)
 			if p.Schema.Type == huma.TypeString && len(p.Schema.Enum) == 0 {
@@ -38,8 +43,8 @@ func routeOf(role Role, path *huma.PathItem, method string) route {
 	return r
 }
 
-// check refuses parameters that there are not, ones that are given twice or without a value, and a body where none is read:
-// ?dry_run alone would be no dry run. The body has been taken in.
+// check refuses parameters that there are not, ones that are given twice or without a value, a key likewise, and a body where
+// none is read: ?dry_run alone would be no dry run. The body has been taken in.
 func (to route) check(r *http.Request) *sup.Problem {
 	given, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -61,6 +66,9 @@ func (to route) check(r *http.Request) *sup.Problem {
 			continue
 		}
 		wrong = append(wrong, at)
+	}
+	if keys := r.Header.Values(keyHeader); to.keyed && (len(keys) > 1 || len(keys) == 1 && keys[0] == "") {
+		wrong = append(wrong, sup.FieldError{Location: "header." + keyHeader, Message: "give one key, or leave the header out"})
 	}
 	if len(wrong) == 0 && !to.body {
 		wrong = unread(r)

@@ -29,7 +29,13 @@ func TestAParameterWithoutAValueIsRefused(t *testing.T) {
 			t.Errorf("%s %s: %d %s", c.method, c.path, w.Code, w.Body)
 		}
 	}
-	f.must(http.StatusOK, http.MethodGet, "/v1/supervisors/pool/children?after=", "") // what the last page's next says
+	f.must(http.StatusOK, http.MethodGet, "/v1/supervisors/pool/children?after=", "")                      // what the last page's next says
+	for _, keys := range [][]string{{"Idempotency-Key: "}, {"Idempotency-Key: a", "Idempotency-Key: b"}} { // a script's variable was not set
+		w := f.ask(http.MethodPost, "/v1/supervisors/pool/children/w1/restart", "", keys...)
+		if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "give one key, or leave the header out") {
+			t.Errorf("%q: %d %s", keys, w.Code, w.Body)
+		}
+	}
 }
 
 // A path with .. or an empty element in it leads nowhere: a client that followed a redirect from it would stop the supervisor.
