@@ -52,6 +52,9 @@ func complain(w io.Writer, err error) {
 	if len(p.Errors) > 1 {
 		text = strings.Replace(text, p.Error(), p.Title, 1)
 	}
+	if p.Code == "unauthorized" {
+		text += " (--token, or SUPNODE_TOKEN)"
+	}
 	fmt.Fprintf(w, "supnode: %s\n", eventline.Printable(text))
 	if len(p.Errors) > 1 {
 		for _, wrong := range p.Errors {

@@ -25,6 +25,11 @@ func (c *command) tls() *cobra.Command {
 			if len(args) == 0 {
 				return usagef("name the nodes; usage: %s", cmd.UseLine())
 			}
+			for _, arg := range args {
+				if name, _, _ := strings.Cut(arg, "="); !sup.NodeName(name).Valid() {
+					return usagef("%q is not a node name: use 1 to %d of a-z, 0-9 and -", name, sup.MaxNodeName)
+				}
+			}
 			if err := os.MkdirAll(dir, 0o700); err != nil {
 				return err
 			}

@@ -14,11 +14,14 @@ func TestTLSInitMakesWhatAConfigNames(t *testing.T) {
 			t.Fatalf("%s: status %d, %q, %q", line, status, out, errs)
 		}
 	}
-	for _, c := range []struct{ line, want string }{
-		{"tls init --dir " + dir + " n1", "n1"}, // nothing is overwritten
-		{"tls init --dir " + dir + " N_4", "a node name matches"},
+	for _, c := range []struct {
+		line, want string
+		status     int
+	}{
+		{"tls init --dir " + dir + " n1", "n1", 1}, // nothing is overwritten
+		{"tls init --dir " + dir + " n4 N_4", `"N_4" is not a node name`, 2},
 	} {
-		if status, _, errs := run(t, c.line, ""); status != 1 || !strings.Contains(errs, c.want) {
+		if status, _, errs := run(t, c.line, ""); status != c.status || !strings.Contains(errs, c.want) {
 			t.Errorf("%s: status %d, %q", c.line, status, errs)
 		}
 	}

@@ -107,6 +107,9 @@ func (c *command) cluster() (*client.Client, error) {
 	if token == "" {
 		token = os.Getenv("SUPNODE_TOKEN")
 	}
+	if strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return nil, usagef("the token has a space, an end of line or a letter beyond ASCII in it; no token has")
+	}
 	cl, err := client.New(addrs, token)
 	if err != nil {
 		return nil, usageError{err}

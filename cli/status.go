@@ -26,8 +26,12 @@ func (c *command) printStatus(ans client.Answer) error {
 	if err := ans.Into(&s); err != nil {
 		return err
 	}
-	leader := "none is known"
-	if s.Leader != "" {
+	leader, log := "none is known", fmt.Sprintf("committed %d, applied %d", s.CommitIndex, s.AppliedIndex)
+	switch {
+	case s.Leader == "":
+	case s.Role == "agent": // it has no log
+		leader, log = string(s.Leader), ""
+	default:
 		leader = fmt.Sprintf("%s, term %d", s.Leader, s.Term)
 	}
 	var servers []string
@@ -37,7 +41,7 @@ func (c *command) printStatus(ans client.Answer) error {
 	return pairs(c.Out, [][2]string{
 		{"node", fmt.Sprintf("%s (%s)", s.Node, s.Role)},
 		{"leader", leader},
-		{"log", fmt.Sprintf("committed %d, applied %d", s.CommitIndex, s.AppliedIndex)},
+		{"log", log},
 		{"servers", strings.Join(servers, ", ")},
 		{"version", s.Version},
 	})

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,7 +20,8 @@ import (
 // The bounds of a request.
 const (
 	dialTimeout = 3 * time.Second
-	maxAnswer   = 256 << 20 // bytes
+	patience    = 3 * time.Second // with a node that says nothing, before it is asked whether it lives, and then for that answer
+	maxAnswer   = 256 << 20       // bytes
 )
 
 // DefaultAddr is where a node on this host answers unless its file says otherwise.
@@ -31,7 +33,8 @@ type Client struct {
 	token string
 	http  *http.Client
 
-	silence time.Duration // of a stream, after which it is lost
+	silence  time.Duration // of a stream, after which it is lost
+	patience time.Duration
 	// Timeout is how long a node waits for a leader (?timeout=); 0: its default.
 	Timeout time.Duration
 }
@@ -39,7 +42,7 @@ type Client struct {
 // New makes a client. addrs are URLs like http://127.0.0.1:8101; the scheme may be left out, and each may be a list, with
 // commas or spaces between. token may be empty.
 func New(addrs []string, token string) (*Client, error) {
-	c := &Client{token: token, silence: silence, http: &http.Client{
+	c := &Client{token: token, silence: silence, patience: patience, http: &http.Client{
 		Transport: &http.Transport{
 			DialContext: (&net.Dialer{Timeout: dialTimeout}).DialContext, TLSHandshakeTimeout: dialTimeout, Proxy: http.ProxyFromEnvironment,
 		},
@@ -165,23 +168,65 @@ func Passing(err error) bool {
 }
 
 func (c *Client) ask(ctx context.Context, addr string, r Request) (Answer, error) {
+	ctx, giveUp := context.WithCancelCause(ctx)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		giveUp(c.untilDead(ctx, addr))
+	}()
+	defer func() {
+		giveUp(nil)
+		<-watched
+	}()
 	req, err := c.request(ctx, addr, r)
 	if err != nil {
 		return Answer{}, err
 	}
 	res, err := c.http.Do(req)
 	if err != nil {
-		return Answer{}, unreachable(addr, err)
+		return Answer{}, unreachable(addr, lost(ctx, err))
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
 	if err != nil {
-		return Answer{}, unreachable(addr, err)
+		return Answer{}, unreachable(addr, lost(ctx, err))
 	}
 	if res.StatusCode >= http.StatusMultipleChoices {
 		return Answer{}, problemOf(addr, res, body)
 	}
 	return Answer{Status: res.StatusCode, Header: res.Header, Body: body}, nil
+}
+
+// untilDead returns when a node does not say any more that it lives, with the words for it, or when ctx ends, with nil. Some
+// requests take as long as the children they wait for, so an answer may be late; but a paused node keeps nobody waiting.
+func (c *Client) untilDead(ctx context.Context, addr string) error {
+	next := time.NewTicker(c.patience)
+	defer next.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-next.C:
+		}
+		if !c.lives(ctx, addr) && ctx.Err() == nil {
+			return errors.New("it takes connections and answers nothing, /healthz neither")
+		}
+	}
+}
+
+func (c *Client) lives(ctx context.Context, addr string) bool {
+	ctx, cancel := context.WithTimeout(ctx, c.patience)
+	defer cancel()
+	req, err := c.request(ctx, addr, Request{Method: http.MethodGet, Path: []string{"healthz"}})
+	if err != nil {
+		return false
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		return false
+	}
+	res.Body.Close()
+	return true // whatever it says
 }
 
 func (c *Client) request(ctx context.Context, addr string, r Request) (*http.Request, error) {
@@ -225,6 +270,9 @@ func element(name string) string {
 
 // unreachable says in one line what a person can do something about.
 func unreachable(addr string, err error) error {
+	if unknown := (x509.UnknownAuthorityError{}); errors.As(err, &unknown) {
+		return fmt.Errorf("%s has a certificate of an authority that is not known here; name the file with the authority's own in SSL_CERT_FILE", addr)
+	}
 	var u *url.Error
 	if errors.As(err, &u) {
 		err = u.Err

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -48,6 +49,37 @@ func TestNodesAreAskedInTurnUntilOneAnswers(t *testing.T) {
 	key := (*first)[0].Header.Get("Idempotency-Key")
 	if key == "" || key != (*third)[0].Header.Get("Idempotency-Key") {
 		t.Errorf("keys %q and %q", key, (*third)[0].Header.Get("Idempotency-Key"))
+	}
+}
+
+// A paused process takes a connection and says nothing: the next node is asked. One that lives is waited for.
+func TestAPausedNodeIsPassedOver(t *testing.T) {
+	paused := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body) // or the end of the connection is not seen
+		<-r.Context().Done()
+	}))
+	defer paused.Close()
+	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/healthz" {
+			select {
+			case <-time.After(250 * time.Millisecond):
+			case <-r.Context().Done():
+			}
+		}
+		w.Write([]byte(`{}`))
+	}))
+	defer slow.Close()
+	for _, addrs := range [][]string{{paused.URL, slow.URL}, {paused.URL}} {
+		c, err := New(addrs, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.patience = 50 * time.Millisecond
+		_, err = c.Do(context.Background(), Request{Method: http.MethodPost, Path: []string{"v1", "x"}, Body: []byte("{}")})
+		c.Close()
+		if want := paused.URL + " can't be reached: it takes connections and answers nothing, /healthz neither"; len(addrs) == 1 && (err == nil || err.Error() != want) || len(addrs) == 2 && err != nil {
+			t.Errorf("%v", err)
+		}
 	}
 }
 

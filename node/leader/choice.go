@@ -257,7 +257,7 @@ func (m *Machine) survey(t target, k class) *choice {
 	case able == 0 && live > 0 && (k.pin == "" || pinLive):
 		who, remedy := "no live node has", "start a node whose program registers it, or mend the name"
 		if k.pin != "" {
-			who = fmt.Sprintf("node %s has not", k.pin)
+			who = fmt.Sprintf("node %s does not have", k.pin)
 		}
 		if k.behavior == sup.ExecBehavior {
 			remedy = "commands run on nodes whose config file says exec.enabled: true, and what may run in exec.allow"
