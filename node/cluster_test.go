@@ -161,3 +161,11 @@ func code(err error) sup.Code {
 	}
 	return ""
 }
+
+// threeRun says whether three children of the pool run.
+func threeRun(ctx context.Context, n *node.Node) func() bool {
+	return func() bool {
+		a, err := n.Read(ctx, node.Query{Kind: node.QueryCount, Supervisor: "pool"})
+		return err == nil && a.Count.Active == 3
+	}
+}

@@ -124,10 +124,7 @@ func TestNoQuorum(t *testing.T) {
 	await.True(t, "n1 fences itself", func() bool { return !c.nodes["n1"].Ready().Ready })
 	c.start("n2", "n3")
 	c.ready()
-	await.True(t, "all children run again", func() bool {
-		a, err := c.nodes["n1"].Read(ctx, node.Query{Kind: node.QueryCount, Supervisor: "pool"})
-		return err == nil && a.Count.Active == 3
-	})
+	await.True(t, "all children run again", threeRun(ctx, c.nodes["n1"]))
 }
 
 // A node that leaves hands its children over: they run elsewhere when Leave returns, and nothing is counted (P3, S16).
@@ -146,10 +143,7 @@ func TestRule_P3_Leave(t *testing.T) {
 		delete(c.nodes, who)
 	}
 	rest := c.nodes[c.follower()]
-	await.True(t, "all run on the rest", func() bool {
-		a, err := rest.Read(ctx, node.Query{Kind: node.QueryCount, Supervisor: "pool"})
-		return err == nil && a.Count.Active == 3
-	})
+	await.True(t, "all run on the rest", threeRun(ctx, rest))
 	a, err := rest.Read(ctx, node.Query{Kind: node.QuerySupervisor, Supervisor: "pool"})
 	if err != nil {
 		t.Fatal(err)
@@ -174,10 +168,7 @@ func TestRule_S27_WholeClusterDown(t *testing.T) {
 	}
 	c.start("n1", "n2", "n3")
 	c.ready()
-	await.True(t, "all run again", func() bool {
-		a, err := c.nodes["n2"].Read(ctx, node.Query{Kind: node.QueryCount, Supervisor: "pool"})
-		return err == nil && a.Count.Active == 3
-	})
+	await.True(t, "all run again", threeRun(ctx, c.nodes["n2"]))
 	for id, inc := range incarnations(t, ctx, c.nodes["n3"]) {
 		if inc <= before[id] {
 			t.Errorf("%s: incarnation %d after %d", id, inc, before[id])

@@ -47,25 +47,23 @@ func TestP2AProofSpeaksForTheSessionReadBeforeTheDial(t *testing.T) {
 }
 
 func TestP2CommandsHave100MillisecondsMore(t *testing.T) {
-	w := newWorld(t)
-	w.member("n1")
-	w.member("n2", "exec", "job")
-	w.lead()
-	w.ready("n1", "n2")
-	w.down("n2")
-	w.step(Probed{Node: "n2", Session: w.session["n2"], Refused: true})
+	refused := func() *world {
+		w := newWorld(t)
+		w.member("n1")
+		w.member("n2", "exec", "job")
+		w.lead()
+		w.ready("n1", "n2")
+		w.down("n2")
+		w.step(Probed{Node: "n2", Session: w.session["n2"], Refused: true})
+		return w
+	}
+	w := refused()
 	w.advance(99 * ms)
 	w.want(len(w.log) == 0, "declared dead before")
 	w.advance(ms)
 	w.want(len(w.log) == 1 && w.log[0].Entry.Commands[0].NodeDown != nil, "declared dead after 100 ms")
 	// A fresh stream of the same session within that time cancels.
-	w = newWorld(t)
-	w.member("n1")
-	w.member("n2", "exec", "job")
-	w.lead()
-	w.ready("n1", "n2")
-	w.down("n2")
-	w.step(Probed{Node: "n2", Session: w.session["n2"], Refused: true})
+	w = refused()
 	w.advance(50 * ms)
 	w.up("n2")
 	w.advance(60 * ms)
