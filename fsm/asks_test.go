@@ -94,7 +94,21 @@ func (g *generator) manifest(n sup.Name) *ApplyManifest {
 	for range g.n("new", 3) {
 		if id := sup.ChildID(fmt.Sprintf("w%d", g.n("id", 30))); t.children.get(id) == nil && !slices.ContainsFunc(next.Children, func(c sup.ChildSpec) bool { return c.ID == id }) {
 			at := g.n("at", len(next.Children)+1)
-			next.Children = slices.Insert(next.Children, at, g.child(id).WithDefaults())
+			next.Children = slices.Insert(next.Children, at, g.childOrTree(id, 1).WithDefaults())
+		}
+	}
+	if n := len(next.Children); n > 1 && g.n("reorder", 4) == 0 {
+		i, j := g.n("one", n), g.n("other", n)
+		next.Children[i], next.Children[j] = next.Children[j], next.Children[i]
+	}
+	for i := range next.Children { // what a child is, or what is deep in it
+		switch c := &next.Children[i]; {
+		case g.n("another", 12) == 1:
+			*c = g.childOrTree(c.ID, 1).WithDefaults()
+		case c.Supervisor != nil && g.n("deep", 3) == 1:
+			sub := *c.Supervisor
+			sub.Children = []sup.ChildSpec{g.child("d").WithDefaults()}
+			c.Supervisor = &sub
 		}
 	}
 	if g.n("intensity", 4) == 0 {
