@@ -114,3 +114,35 @@ func TestS29SpreadHoldsWithinOneEntry(t *testing.T) {
 	w.settle()
 	w.want(w.node(key("a", "7")) == "n3" && w.node(key("a", "8")) != "n3", "a pin is stronger, the next one evens out: %s %s", w.node(key("a", "7")), w.node(key("a", "8")))
 }
+
+// spread comes before the selector, and counts what runs already; a node that a selector names comes before both.
+func TestS29SpreadComesBeforeTheSelector(t *testing.T) {
+	w := zones(t)
+	c := start("a", sup.LeastLoaded, "1", "2", "3", "4")
+	c.StartSupervisor.Spec.Spread = "zone"
+	w.ask(c)
+	w.settle()
+	add := func(of sup.Name, id string, sel *sup.Selector) sup.NodeName {
+		spec := child(id)
+		spec.Selector = sel
+		w.ask(fsm.Command{StartChild: &fsm.StartChild{Supervisor: of, Spec: spec}})
+		w.settle()
+		return w.node(key(of, id))
+	}
+	w.running()
+	w.want(add("a", "5", &sup.Selector{Kind: sup.SelectNode, Node: "n3", Fallback: sup.SelectLeastLoaded}) == "n3", "its own node")
+	w.ask(start("load", sup.OnNode("n1"), "1", "2", "3", "4", "5", "6"))
+	w.settle()
+	w.running()
+	w.want(add("load", "7", sup.LeastLoaded) == "n2" && w.st.CountOn("n3") > w.st.CountOn("n2"), "n2 has least")
+	w.ask(start("more", sup.OnNode("n2"), "1", "2", "3", "4", "5", "6"))
+	w.settle()
+	w.running()
+	w.want(w.st.CountOn("n3") < min(w.st.CountOn("n1"), w.st.CountOn("n2")), "n3 has least")
+	got := add("a", "6", nil)
+	w.want(got == "n1" || got == "n2", "zone a has fewest of its children: %s", got)
+	for _, id := range []string{"7", "8"} {
+		w.want(add("a", id, &sup.Selector{Kind: sup.SelectNode, Node: "n3", Fallback: sup.SelectLeastLoaded}) == "n3", "the node that it names is stronger")
+		w.running()
+	}
+}

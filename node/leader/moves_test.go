@@ -443,6 +443,25 @@ func TestForgottenAgentThatComesBackIsNoForeigner(t *testing.T) {
 	w.want(w.st.Node("n3").Session != old, "it joins anew")
 }
 
+// What a Rebalance moves goes where it was to go, whatever its selector would choose now.
+func TestRebalanceAimsAtANode(t *testing.T) {
+	w := commanders(t)
+	w.startOn("n2", "pool", "exec", 2, sup.OneForOne)
+	k := key("pool", "c0000")
+	w.apply(fsm.Entry{Commands: []fsm.Command{{Rebalance: &fsm.Rebalance{Moves: []sup.Move{
+		{Supervisor: k.Supervisor, Child: k.Child, Incarnation: w.st.Child(k).Inc, To: "n3"},
+	}}}}})
+	w.want(w.st.Rebalancing() == 1, "it is to move")
+	w.lead() // who goes on with it
+	w.ready("n1", "n2", "n3")
+	w.alive(second)
+	w.want(w.stopping("n2") == 1 && w.st.Child(k).Phase == fsm.Stopping, "it is %s, %s toward %s", w.st.Child(k).Phase, w.st.Child(k).Why, w.st.Child(k).Toward)
+	w.ends("n2", 1)
+	w.settle()
+	w.running()
+	w.want(w.node(k) == "n3", "it is on %s", w.node(k))
+}
+
 // A look at all children of a node costs more than a change of one: of very many the next look rests a while.
 func TestDrainOfVeryManyChildrenIsLookedAtNowAndThen(t *testing.T) {
 	w := commanders(t)

@@ -131,6 +131,25 @@ func TestS29LeastLoadedCountsWhatIsBeingPlaced(t *testing.T) {
 	}
 }
 
+// The cursor is the state's: what this leader or another one chose last, in whichever entry, is where round_robin goes on.
+func TestS29RoundRobinGoesOnFromTheReplicatedCursor(t *testing.T) {
+	w := three(t)
+	w.ready("n1", "n2", "n3")
+	w.ask(start("a", sup.RoundRobin, "1", "2"))
+	w.settle()
+	w.running()
+	add := func(id string) sup.NodeName {
+		w.ask(fsm.Command{StartChild: &fsm.StartChild{Supervisor: "a", Spec: child(id)}})
+		w.settle()
+		w.running()
+		return w.node(key("a", id))
+	}
+	w.want(w.node(key("a", "2")) == "n2" && add("3") == "n3" && add("4") == "n1", "the next greater name, and around")
+	w.lead()
+	w.ready("n1", "n2", "n3")
+	w.want(add("5") == "n2" && add("6") == "n3", "another leader goes on")
+}
+
 func TestS29RandomIsTheLeadersDraw(t *testing.T) {
 	draws := []uint64{2, 0, 1}
 	w := three(t, func(c *Config) { c.Draw = func() uint64 { d := draws[0]; draws = draws[1:]; return d } })
