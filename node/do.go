@@ -26,8 +26,8 @@ func (n *Node) notLeader() error {
 
 // Do asks the cluster for a change and returns when its outcome is known. key is the client's idempotency key; with none
 // the node makes one. The leader may change in between: the request is repeated under its key, and so has its effect once
-// (S36). The defaults of a spec are filled in, and one that is not valid is refused. Errors are *supervisor.Problem, or ctx's, with
-// what the request waits for, where this node knows it.
+// (S36). The defaults of a spec are filled in, and one that is not valid, or has more than MaxRequest, is refused. Errors are
+// *supervisor.Problem, or ctx's, with what the request waits for, where this node knows it.
 func (n *Node) Do(ctx context.Context, cmd fsm.Command, key string) (Outcome, error) {
 	return n.do(ctx, cmd, key, false)
 }
@@ -111,6 +111,9 @@ func identify(cmd fsm.Command, key string) (*fsm.Request, error) {
 		return nil, fmt.Errorf("encode the request: %w", err)
 	}
 	if err := validKey(key); err != nil {
+		return nil, err
+	}
+	if err := fits(b); err != nil {
 		return nil, err
 	}
 	if err := readable(b); err != nil {

@@ -155,7 +155,8 @@ func (n *Node) Err() error {
 	return nil
 }
 
-// Close stops the node now: its children are killed, nothing is handed over. It returns when nothing of it is left.
+// Close stops the node now: its children are killed, nothing is handed over. It returns when nothing of it is left. A child
+// whose code does not return holds it up, and when the lease of the node is over ends the process (Config.Exit, S14).
 func (n *Node) Close() error {
 	n.stop()
 	<-n.ended

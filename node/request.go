@@ -14,6 +14,10 @@ import (
 // maxKeyBytes bounds an idempotency key.
 const maxKeyBytes = 255
 
+// MaxRequest bounds a change that is asked for, in bytes as the log has it. A manifest of 100,000 children has about six
+// million. One that takes longer to replicate than the stall time-out would end its leader (L6).
+const MaxRequest = 8 << 20
+
 type idempotencyKeyKey struct{}
 
 // WithIdempotencyKey gives the next change that is asked for with ctx a key: asked again with the same key, on any node and
@@ -66,6 +70,15 @@ func named(spec sup.Spec) (sup.Spec, []sup.FieldError) {
 		wrong = append(wrong, sup.FieldError{Location: "name", Message: "a supervisor needs a name"})
 	}
 	return spec, wrong
+}
+
+// fits reports an error when what was encoded is more than the log takes at once.
+func fits(encoded []byte) error {
+	if len(encoded) <= MaxRequest {
+		return nil
+	}
+	return &sup.Problem{Code: sup.CodePayloadTooLarge, Bound: MaxRequest,
+		Detail: fmt.Sprintf("the request has %d bytes, and a change has %d at most: ask for it in parts, with what is large elsewhere", len(encoded), MaxRequest)}
 }
 
 // readable reports an error when what was encoded for the log and the wire does not read back: text that is no UTF-8.

@@ -70,6 +70,10 @@ func TestWhatIsNotValidNeverReachesTheLog(t *testing.T) {
 		if err := startWith(func(s *sup.Spec) { s.Children[0].Args = sup.Args(func() {}) }); err == nil || !strings.Contains(err.Error(), "has no JSON form: json: unsupported type: func()") {
 			t.Errorf("%v", err)
 		}
+		var large *sup.PayloadTooLargeError
+		if err := n.StopSupervisor(ctx, "pool", strings.Repeat("because ", node.MaxRequest/8)); !errors.As(err, &large) || large.Bound != node.MaxRequest {
+			t.Errorf("more than the log takes: %.100v", err)
+		}
 		if _, err := n.Do(ctx, fsm.Command{StartSupervisor: &fsm.StartSupervisor{}}, ""); code(err) != sup.CodeInvalidSpec {
 			t.Errorf("without a name: %v", err)
 		}
