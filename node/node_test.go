@@ -2,7 +2,9 @@ package node_test
 
 import (
 	"context"
+	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -63,6 +65,20 @@ func TestEveryNodeAnswers(t *testing.T) {
 	}
 	if _, err := c.nodes["n1"].Do(ctx, fsm.Command{StopSupervisor: &fsm.StopSupervisor{Name: "pool"}}, ""); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A log that was removed is written to as before, and gone when the process ends.
+func TestARemovedLogIsTold(t *testing.T) {
+	c := newCluster(t, 1, 0, nil)
+	c.start("n1")
+	c.ready()
+	if err := os.RemoveAll(filepath.Join(c.configs["n1"].DataDir, "raft")); err != nil {
+		t.Fatal(err)
+	}
+	ready := c.nodes["n1"].Ready()
+	if said := fmt.Sprint(ready.Checks); ready.Ready || !strings.Contains(said, "raft.db was removed while this process uses it") {
+		t.Errorf("ready: %v, %s", ready.Ready, said)
 	}
 }
 

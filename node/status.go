@@ -2,7 +2,10 @@ package node
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -57,7 +60,11 @@ func (n *Node) Ready() Ready {
 		}
 		check("caught_up", ok, "applied %d of %d committed entries%s", applied, commit, but)
 		free, _, err := store.FreeSpace(n.cfg.DataDir)
+		log := store.Path(n.id.RaftDir())
+		_, gone := os.Lstat(log)
 		switch {
+		case errors.Is(gone, fs.ErrNotExist):
+			check("disk", false, "%s was removed while this process uses it: what it holds is lost when the process ends; copy it from /proc/%d/fd before that", log, os.Getpid())
 		case err != nil:
 			check("disk", false, "%v", err)
 		default:
