@@ -111,9 +111,7 @@ func (c *Child) Status(now int64) sup.Status {
 		return sup.StatusRunning
 	case c.Phase == Stopping || c.Why != 0:
 		return sup.StatusStopping
-	case c.Phase == Unplaced && c.Part == PartReplaced:
-		return sup.StatusRestarting
-	case c.Phase == Unplaced && !c.Wants && !c.Due:
+	case c.Phase == Unplaced && !c.Wants && !c.Due && c.Part != PartReplaced:
 		return sup.StatusExited
 	case c.Wants && c.NotBefore > now:
 		return sup.StatusBackoff

@@ -78,8 +78,9 @@ func (s *State) leave(c *Leave) Result {
 	}
 	for _, slot := range s.affected(m) {
 		t := s.trees.get(slot.Key.Supervisor)
-		// The children of a stopping supervisor, or of a group that goes down, stop in its order, not in that of the node.
-		if slot.Phase != Stopping && t.head.Status != sup.StatusStopping && !t.goesDown(slot) {
+		// The children of a stopping supervisor, of a group that goes down, or that leave with a change, stop in its order, not in that
+		// of the node.
+		if slot.Phase != Stopping && t.head.Status != sup.StatusStopping && !t.goesDown(slot) && !slot.leaves() {
 			s.stopSlot(t, slot, WhyMove)
 		}
 	}

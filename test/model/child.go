@@ -21,6 +21,7 @@ const (
 	terminate then = "terminate" // it is removed (S32)
 	restart   then = "restart"   // by hand, it is to run again (S33)
 	move      then = "move"      // its node leaves (P3)
+	change    then = "change"    // by a manifest that does not name it, or has another spec for it
 	group     then = "group"     // it waits for its turn in a group restart (S8, S9)
 	shutdown  then = "shutdown"  // its supervisor stops (S13)
 )
@@ -48,11 +49,24 @@ type Child struct {
 	since     int64 // cluster time at which its init returned
 
 	then      then
+	toward    sup.NodeName // where a rebalance will have it
+	part      part
 	farewell  string // the reason that its supervisor is to be stopped with
 	halt, due bool
 	runs      []string // requests that wait for it to run
-	gone      []string // requests that wait for it to be gone
+	waiters   []string // requests that wait for it to be gone
 }
+
+// part is what a change of the manifest does to a child.
+type part string
+
+const (
+	gone     part = "gone"     // it is stopped and removed
+	replaced part = "replaced" // it is stopped, and then started with another spec
+	begins   part = "begins"   // it is starting; the change waits for its init
+)
+
+func (ch *Child) leaves() bool { return ch.part == gone || ch.part == replaced }
 
 // Key names the child.
 func (ch *Child) Key() sup.Key { return sup.Key{Supervisor: ch.sup.Name, Child: ch.Spec.ID} }
@@ -95,7 +109,7 @@ func (ch *Child) Status() sup.Status {
 			return sup.StatusPending
 		}
 	case Down:
-		if !ch.due {
+		if !ch.due && ch.part != replaced {
 			return sup.StatusExited
 		}
 	}
@@ -170,6 +184,7 @@ func (ch *Child) ran() {
 	}
 	ch.State, ch.Started, ch.LastNode, ch.since = Running, true, ch.Node, c.Clock
 	ch.answer("")
+	ch.sup.doneWith(ch, "")
 }
 
 // ended (S44): the end of every incarnation is child_stopped. What follows is the caller's to say.
@@ -181,7 +196,7 @@ func (ch *Child) ended(reason sup.ExitReason) {
 	if b := ch.Spec.Backoff; b != nil && ch.since != 0 && ch.sup.c.Clock-ch.since >= int64(b.ResetAfter) {
 		ch.crashes = 0 // S20: a long run begins anew
 	}
-	ch.State, ch.Node, ch.Inc, ch.then, ch.Exit, ch.since = Down, "", 0, "", reason, 0
+	ch.State, ch.Node, ch.Inc, ch.then, ch.Exit, ch.since, ch.toward = Down, "", 0, "", reason, 0, ""
 }
 
 // token is zero for a child that is a supervisor: it has no incarnation.

@@ -7,7 +7,8 @@
 //
 // Every rule has one place here. A supervisor works off marks on its children: halt (this one is to be down first, in
 // reverse order) and due (this one is to run, in order). Starts, group restarts, restarts by hand and stops are nothing but
-// ways to set marks, and advance does what the marks ask for.
+// ways to set marks, and advance does what the marks ask for. A manifest that is applied gives children a part: to go, to be
+// replaced, to begin. A plan of a rebalance is not made but judged.
 //
 // Play runs a story as text, one entry a line; testdata holds the stories that once showed a difference.
 package model

@@ -192,6 +192,9 @@ func (d *draw) order(w *World) string {
 		}
 		return "add " + string(s.Name) + " " + printChild(d.member(one(d, "id", childIDs), s.Name.Depth()))
 	})
+	add(8, len(m.Sups) > 0, func() string { return "apply " + d.changed(one(d, "sup", m.Sups)) })
+	add(2, len(running) > 0, func() string { return strings.TrimSpace("rebalance " + one(d, "at most", []string{"", "1", "2"})) })
+	add(3, len(d.aimed(running)) > 0, func() string { return "move " + run(one(d, "child", d.aimed(running))) })
 	add(6, len(all) > 0, func() string { return "terminate " + one(d, "child", all).Key().String() })
 	add(8, len(all) > 0, func() string { return "restart " + one(d, "child", all).Key().String() })
 	add(1, true, func() string {
@@ -250,9 +253,65 @@ func (d *draw) start() string {
 	return "start " + printSpec(sp.WithDefaults())
 }
 
+// changed draws a manifest for a supervisor: the one that it has, with some children gone, changed, moved or new.
+func (d *draw) changed(s *Sup) string {
+	sp := d.manifest(s.Name.Depth())
+	sp.Name = s.Name
+	if s.Name.Depth() > 1 { // it is changed with its parent
+		sp.Name = one(d, "sup", supNames)
+		return printSpec(sp.WithDefaults())
+	}
+	if d.chance("as it is", 80) {
+		sp.Strategy, sp.Children, sp.ChildTemplate = s.Spec.Strategy, nil, s.Spec.ChildTemplate
+		if s.simple() && (sp.ChildTemplate == nil || d.chance("another template", 50)) {
+			c := d.child("t")
+			sp.ChildTemplate = &c
+		}
+		if d.chance("settings as they are", 70) {
+			sp.Intensity, sp.AutoShutdown, sp.MaxChildren, sp.Selector = s.Spec.Intensity, s.Spec.AutoShutdown, s.Spec.MaxChildren, s.Spec.Selector
+		}
+		ids := slices.Clone(childIDs)
+		for _, ch := range s.Children {
+			if s.simple() || d.chance("gone", 20) {
+				continue
+			}
+			c := ch.Spec
+			if d.chance("differs", 25) {
+				c = d.member(c.ID, 1)
+			}
+			sp.Children = append(sp.Children, c)
+			ids = slices.DeleteFunc(ids, func(id sup.ChildID) bool { return id == c.ID })
+		}
+		if !s.simple() && len(ids) > 0 && d.chance("new", 40) {
+			i := rapid.IntRange(0, len(sp.Children)).Draw(d.t, "where")
+			sp.Children = slices.Insert(sp.Children, i, d.member(one(d, "id", ids), 1))
+		}
+		if len(sp.Children) > 1 && d.chance("another order", 20) {
+			slices.Reverse(sp.Children)
+		}
+	}
+	if sp.Strategy == sup.SimpleOneForOne {
+		sp.AutoShutdown = ""
+	}
+	return printSpec(sp.WithDefaults())
+}
+
+// aimed are those that a rebalance is to move.
+func (d *draw) aimed(children []*Child) (aimed []*Child) {
+	for _, ch := range children {
+		if ch.toward != "" {
+			aimed = append(aimed, ch)
+		}
+	}
+	return aimed
+}
+
 // manifest draws a supervisor of that level, 1 = a root.
 func (d *draw) manifest(level int) sup.Spec {
 	sp := sup.Spec{Strategy: one(d, "strategy", d.strategies)}
+	if level == 1 {
+		sp.Selector = &sup.Selector{Kind: one(d, "selector", []sup.SelectorKind{sup.SelectLocalFirst, sup.SelectRoundRobin})}
+	}
 	sp.Intensity = &sup.Intensity{MaxRestarts: rapid.IntRange(0, 4).Draw(d.t, "max"), Within: sup.Of(one(d, "within", []time.Duration{time.Second, 5 * time.Second}))}
 	if d.auto && sp.Strategy != sup.SimpleOneForOne {
 		sp.AutoShutdown = one(d, "auto", []sup.AutoShutdown{sup.NeverShutdown, sup.AnySignificant, sup.AllSignificant})
@@ -286,6 +345,12 @@ func (d *draw) child(id sup.ChildID) sup.ChildSpec {
 	c := sup.ChildSpec{ID: id, Behavior: "exec", Restart: one(d, "restart", restarts)}
 	if d.chance("pinned", 10) {
 		c.Selector = &sup.Selector{Kind: sup.SelectNode, Node: one(d, "node", nodeNames)}
+	}
+	if d.chance("bound", 10) {
+		c.Require = map[string]string{"zone": one(d, "zone", []string{"a", "b"})}
+	}
+	if d.chance("limited", 10) {
+		c.MaxPerNode = rapid.IntRange(1, 2).Draw(d.t, "most")
 	}
 	c.Significant = d.chance("significant", 40)
 	if c.Restart != sup.Temporary && d.chance("backoff", 20) {

@@ -31,6 +31,7 @@ type Node struct {
 	Leaving   bool   // its process has begun a goodbye
 	Session   uint64
 	Behaviors []string
+	Zone      string // the value of its tag zone
 }
 
 // Status is what users see (api.md §3).
@@ -133,9 +134,17 @@ func (c *Cluster) end(key string, code sup.Code) {
 	c.Done = append(c.Done, Done{Key: key, Code: code})
 }
 
-// Eligible (S28): up, not draining, has the behavior, is the node that the child is pinned to.
+// Eligible (S28): up, not draining, has the behavior, is the node that the child is pinned to, has the tag that it requires and
+// holds fewer other children of its supervisor than its limit.
 func (c *Cluster) Eligible(ch *Child, n *Node) bool {
-	return !ch.isSup() && n.Status() == "up" && slices.Contains(n.Behaviors, ch.Spec.Behavior) && (ch.pin() == "" || ch.pin() == n.Name)
+	others := 0
+	for _, x := range ch.sup.Children {
+		if x != ch && x.held() && x.Node == n.Name {
+			others++
+		}
+	}
+	return !ch.isSup() && n.Status() == "up" && slices.Contains(n.Behaviors, ch.Spec.Behavior) && (ch.pin() == "" || ch.pin() == n.Name) &&
+		(len(ch.Spec.Require) == 0 || ch.Spec.Require["zone"] == n.Zone) && (ch.Spec.MaxPerNode == 0 || others < ch.Spec.MaxPerNode)
 }
 
 // Wanting are the children that want a node, by supervisor and in start order.
@@ -171,10 +180,12 @@ func (c *Cluster) Unplaced(k sup.Key, code sup.Code) {
 	case ch.Started || s.byParent():
 		ch.Unplaceable = true
 		ch.answerTree(code)
+		s.waitsForNode(ch, code)
 	case s.Op == starting:
 		s.failStart(code)
 	default:
 		ch.answer(code)
+		s.doneWith(ch, code)
 		s.remove(ch)
 	}
 	s.advance()

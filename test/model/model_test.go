@@ -20,6 +20,7 @@ const autoShutdown = true
 func TestModel(t *testing.T) {
 	for _, strategy := range implemented {
 		t.Run(string(strategy), func(t *testing.T) {
+			t.Parallel()
 			met := map[string]int{}
 			// A story in which nothing happens proves nothing: each order has to have had each of its answers. What is drawn
 			// seldom may not come at all: then more is drawn.
@@ -29,6 +30,7 @@ func TestModel(t *testing.T) {
 					"terminate ok", "terminate pending", "terminate refused", "restart pending", "restart refused", "running ok", "running stale",
 					"ended ok", "ended stale", "initfailed ok", "initfailed stale", "down ok", "leave ok", "left ok", "register ok", "again ok",
 					"again pending", "again refused", "restart_intensity_exceeded", "child_migrated", "supervisor_stopped", "node_failure_detected",
+					"apply ok", "apply pending", "apply refused", "rebalance ok", "move ok",
 				} {
 					if met[what] == 0 {
 						never = append(never, what)
@@ -48,11 +50,13 @@ func TestModel(t *testing.T) {
 
 // TestModelMixed has supervisors of all strategies beside each other: one node's loss concerns them all.
 func TestModelMixed(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) { story(t, map[string]int{}, 1, implemented...) })
 }
 
 // TestModelTrees has children that are supervisors, of all strategies, in trees of up to three levels.
 func TestModelTrees(t *testing.T) {
+	t.Parallel()
 	met := map[string]int{}
 	rapid.Check(t, func(t *rapid.T) { story(t, met, 3, implemented...) })
 	for _, what := range []string{

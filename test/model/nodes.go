@@ -8,7 +8,7 @@ import (
 )
 
 // Register gives a node a new session; whatever its former session held is lost (P1).
-func (c *Cluster) Register(name sup.NodeName, behaviors []string) Answer {
+func (c *Cluster) Register(name sup.NodeName, zone string, behaviors []string) Answer {
 	n := c.Node(name)
 	if n == nil {
 		n = &Node{Name: name}
@@ -20,7 +20,7 @@ func (c *Cluster) Register(name sup.NodeName, behaviors []string) Answer {
 		c.lose(n, true, "registered anew")
 	}
 	c.sessions++
-	n.Life, n.Leaving, n.Session, n.Behaviors = "up", false, c.sessions, behaviors
+	n.Life, n.Leaving, n.Session, n.Behaviors, n.Zone = "up", false, c.sessions, behaviors, zone
 	c.emit(sup.Event{Type: sup.EventNodeJoined, Node: name})
 	if n.Drained {
 		c.emit(sup.Event{Type: sup.EventNodeDraining, Node: name, Reason: byOperator})
@@ -55,7 +55,7 @@ func (c *Cluster) Leave(name sup.NodeName, paced bool) Answer {
 	for _, s := range c.Sups {
 		for _, ch := range s.Children {
 			// What is to go down with its supervisor or its group stops in their order, not in that of the node.
-			if !paced && ch.Node == name && (ch.State == Placed || ch.State == Running) && s.Op != stopping && !ch.halt {
+			if !paced && ch.Node == name && (ch.State == Placed || ch.State == Running) && s.Op != stopping && !ch.halt && !ch.leaves() {
 				s.move(ch)
 			}
 		}
@@ -107,10 +107,18 @@ func (c *Cluster) Move(k sup.Key, inc uint64) Answer {
 	switch {
 	case s.Op == stopping:
 		return stale
+	case s.Op == applying && !s.inOrder():
+		return stale
 	case s.inOrder() && s.goesDown():
 		return stale
 	case s.inOrder() && s.Op != idle && ch.State != Placed:
 		return stale
+	}
+	if to := c.Node(ch.toward); ch.toward != "" && (to == nil || !c.Eligible(ch, to)) {
+		ch.toward = ""
+		if c.Node(ch.Node).Status() == "up" { // where it was to go it cannot any more: it stays
+			return stale
+		}
 	}
 	s.move(ch)
 	return ok

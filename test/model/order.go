@@ -17,10 +17,12 @@ import (
 // cluster time goes on by D, the orders happen, the leader places children, and it says of others that no node can take them.
 // Orders:
 //
-//	register N [BEHAVIOR…] · down N · leave N [paced] · left N · drain N · undrain N · leader N · tick
-//	start SUP STRATEGY [max=1/5s] [auto=any|all] [limit=N] CHILD…   CHILD is ID[:RESTART][*][~][@NODE][!BEHAVIOR], * = significant,
+//	register N [BEHAVIOR…] ·  (n2 has the tag zone=b, the others zone=a) down N · leave N [paced] · left N · drain N · undrain N · leader N · tick
+//	start SUP STRATEGY [max=1/5s] [auto=any|all] [limit=N] [sel=SELECTOR] CHILD…   CHILD is ID[:RESTART][*][~][%MAX][^ZONE][@NODE][!BEHAVIOR],
+//	                                             * = significant, %MAX = max_per_node, ^ZONE = requires the tag,
 //	                                             ~ = with a backoff of 1s, 2s, 4s, 4s, …, anew after 5s;
 //	                                             or ID[:RESTART][*]{STRATEGY,…,CHILD,…}, a supervisor of its own
+//	apply SUP STRATEGY …, as start · rebalance [N] · bump · released
 //	add SUP [CHILD] · terminate SUP/ID · restart SUP/ID · stop SUP [REASON]
 //	running SUP/ID[#INC] · ended SUP/ID[#INC] REASON · initfailed SUP/ID[#INC] · move SUP/ID[#INC]   INC is the entry that placed it
 //	again K                                      the K-th request is asked again under its key
@@ -85,6 +87,8 @@ func parseChild(text string) sup.ChildSpec {
 	text, manifest, isSup := strings.Cut(text, "{")
 	text, behavior, _ := strings.Cut(text, "!")
 	text, node, _ := strings.Cut(text, "@")
+	text, zone, bound := strings.Cut(text, "^")
+	text, limit, _ := strings.Cut(text, "%")
 	text, backoff := strings.CutSuffix(text, "~")
 	text, significant := strings.CutSuffix(text, "*")
 	id, restart, _ := strings.Cut(text, ":")
@@ -103,6 +107,10 @@ func parseChild(text string) sup.ChildSpec {
 	if backoff {
 		c.Backoff = &sup.Backoff{Initial: sup.Of(time.Second), Max: sup.Of(4 * time.Second), Factor: 2, ResetAfter: sup.Of(5 * time.Second)}
 	}
+	c.MaxPerNode, _ = strconv.Atoi(limit)
+	if bound {
+		c.Require = map[string]string{"zone": zone}
+	}
 	if node != "" {
 		c.Selector = &sup.Selector{Kind: sup.SelectNode, Node: sup.NodeName(node)}
 	}
@@ -116,6 +124,12 @@ func printChild(c sup.ChildSpec) string {
 	}
 	if c.Backoff != nil {
 		text += "~"
+	}
+	if c.MaxPerNode > 0 {
+		text += "%" + strconv.Itoa(c.MaxPerNode)
+	}
+	if len(c.Require) > 0 {
+		text += "^" + c.Require["zone"]
 	}
 	if c.Selector != nil {
 		text += "@" + string(c.Selector.Node)
@@ -170,6 +184,8 @@ func parseManifest(words []string) (sup.Spec, error) {
 			sp.Intensity = &sup.Intensity{MaxRestarts: n, Within: sup.Of(within)}
 		case name == "auto":
 			sp.AutoShutdown = sup.AutoShutdown(value + "_significant")
+		case name == "sel":
+			sp.Selector = &sup.Selector{Kind: sup.SelectorKind(value)}
 		case name == "limit":
 			sp.MaxChildren, _ = strconv.Atoi(value)
 		}
@@ -191,6 +207,9 @@ func printManifest(sp sup.Spec) []string {
 	words := []string{string(sp.Strategy), fmt.Sprintf("max=%d/%s", sp.Intensity.MaxRestarts, sp.Intensity.Within)}
 	if a, ok := strings.CutSuffix(string(sp.AutoShutdown), "_significant"); ok {
 		words = append(words, "auto="+a)
+	}
+	if sp.Selector != nil && sp.Selector.Kind != sup.SelectLocalFirst {
+		words = append(words, "sel="+string(sp.Selector.Kind))
 	}
 	if sp.MaxChildren > 0 {
 		words = append(words, "limit="+strconv.Itoa(sp.MaxChildren))

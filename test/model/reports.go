@@ -75,7 +75,9 @@ func (c *Cluster) ReportInitFailed(k sup.Key, inc uint64) Answer {
 // initFailed is the end of a start that failed on a node (S12, S18, S31).
 func (s *Sup) initFailed(ch *Child, code sup.Code, node sup.NodeName) {
 	switch {
-	case !ch.Started:
+	case s.Op != stopping && ch.leaves():
+		s.away(ch)
+	case !ch.Started || s.Op != stopping && ch.part == begins:
 		s.neverStarted(ch, code)
 	case s.Op != stopping && ch.temporary():
 		ch.answer(code)
@@ -95,6 +97,7 @@ func (s *Sup) neverStarted(ch *Child, code sup.Code) {
 		s.failStart(code)
 	default:
 		ch.answer(code)
+		s.doneWith(ch, code)
 		s.remove(ch)
 	}
 }
@@ -102,6 +105,8 @@ func (s *Sup) neverStarted(ch *Child, code sup.Code) {
 // stopped is the end of a child that was asked to stop.
 func (s *Sup) stopped(ch *Child, followed then) {
 	switch {
+	case s.Op != stopping && followed != terminate && ch.leaves():
+		s.away(ch)
 	case followed == terminate:
 		s.remove(ch)
 		if s.Op != stopping {
@@ -129,7 +134,9 @@ func (s *Sup) exited(ch *Child, reason sup.ExitReason, avoid sup.NodeName) {
 	switch {
 	case s.Op == stopping: // S13: whatever ends while its supervisor stops is not started again
 		s.remove(ch)
-	case ch.halt: // it was to stop for the group anyway
+	case ch.leaves(): // it was to stop for the change anyway
+		s.away(ch)
+	case ch.halt: // and for the group
 		s.halted(ch, "")
 	case ch.restartedAfter(reason):
 		if s.count() {
@@ -181,6 +188,8 @@ func (s *Sup) lost(children []*Child, node sup.NodeName, failure bool) {
 			s.stopped(ch, followed)
 		case s.Op == stopping:
 			s.remove(ch)
+		case ch.leaves():
+			s.away(ch)
 		case !ch.Started: // S12: not the child's failure, at most 3 times
 			ch.halt = false
 			if ch.Lost++; ch.Lost > 3 && !s.byParent() {

@@ -10,17 +10,19 @@ import (
 // StartSupervisor (S12). A name may be used again when its supervisor has stopped (S37).
 func (c *Cluster) StartSupervisor(key string, spec sup.Spec) Answer {
 	return c.ask(key, func() {
-		if old := c.Sup(spec.Name); old != nil {
-			if old.Op != over {
-				c.end(key, sup.CodeDuplicateSupervisor)
-				return
-			}
-			c.Sups = slices.DeleteFunc(c.Sups, func(x *Sup) bool { return x == old })
+		if old := c.Sup(spec.Name); old != nil && old.Op != over {
+			c.end(key, sup.CodeDuplicateSupervisor)
+			return
 		}
-		s := c.raise(spec, nil)
-		s.starters = []string{key}
-		s.advance()
+		c.create(key, spec)
 	})
+}
+
+func (c *Cluster) create(key string, spec sup.Spec) {
+	c.Sups = slices.DeleteFunc(c.Sups, func(x *Sup) bool { return x.Name == spec.Name })
+	s := c.raise(spec, nil)
+	s.starters = []string{key}
+	s.advance()
 }
 
 // raise begins the start of a supervisor with its initial children; up is the child that it is, nil = nobody's.
@@ -148,7 +150,7 @@ func (c *Cluster) terminate(key string, k sup.Key, reason string) {
 		return
 	}
 	ch.answer(sup.CodeChildNotFound)
-	ch.gone = append(ch.gone, key)
+	ch.waiters = append(ch.waiters, key)
 	if ch.held() {
 		ch.farewell = reason
 		ch.stop(terminate)
@@ -183,8 +185,8 @@ func (c *Cluster) RestartChild(key string, k sup.Key) Answer {
 		}
 		s.work()
 	}
-	if s := c.Sup(k.Supervisor); s != nil && (s.Op == working || s.Op == starting) && c.Requests[key] == nil {
-		if ch := s.child(k.Child); ch != nil && (ch.State == Wanted && s.Op == working || ch.lacksNode()) {
+	if s := c.Sup(k.Supervisor); s != nil && (s.Op == working || s.Op == starting || s.Op == applying && s.change.next == nil) && c.Requests[key] == nil {
+		if ch := s.child(k.Child); ch != nil && (ch.State == Wanted && s.Op != starting || ch.lacksNode()) {
 			return c.ask(key, func() { carryOut(s) })
 		}
 	}

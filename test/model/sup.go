@@ -14,6 +14,7 @@ const (
 	idle     op = ""
 	starting op = "starting" // its initial children start (S12)
 	working  op = "working"  // children stop and start in order (S8–S11, S31, S33)
+	applying op = "applying" // a manifest (Live change)
 	stopping op = "stopping" // S13
 	over     op = "over"     // stopped, readable (S37)
 )
@@ -28,6 +29,7 @@ type Sup struct {
 	created uint64 // the entry
 
 	Op       op
+	change   *manifest // of applying
 	Reason   string
 	Children []*Child
 
@@ -46,6 +48,7 @@ type Sup struct {
 type queued struct {
 	key      string
 	carryOut func()
+	applies  bool // a manifest
 }
 
 func (s *Sup) simple() bool { return s.Spec.Strategy == sup.SimpleOneForOne }
@@ -85,10 +88,11 @@ func (s *Sup) add(spec sup.ChildSpec) *Child {
 
 // remove drops a record: nobody waits for it any more.
 func (s *Sup) remove(ch *Child) {
-	for _, key := range ch.gone {
+	for _, key := range ch.waiters {
 		s.c.end(key, "")
 	}
 	ch.answer(sup.CodeChildNotFound)
+	s.forgo(ch)
 	s.Children = slices.DeleteFunc(s.Children, func(x *Child) bool { return x == ch })
 }
 
@@ -116,6 +120,7 @@ func (s *Sup) InWindow() (n int) {
 
 // count (S15, S16): one more crash; false = it was one too many and the supervisor stops.
 func (s *Sup) count() bool {
+	s.stamps = slices.DeleteFunc(s.stamps, func(at int64) bool { return s.c.Clock-at > int64(s.Spec.Intensity.Within) }) // a wider window does not bring them back
 	if s.InWindow() < s.Spec.Intensity.MaxRestarts {
 		s.stamps = append(s.stamps, s.c.Clock)
 		return true
@@ -169,6 +174,7 @@ func (s *Sup) tally(children int, why cause) {
 func (s *Sup) restartGroup(reach []*Child) {
 	for _, ch := range slices.Clone(reach) {
 		switch {
+		case ch.leaves(): // it goes down with the change
 		case ch.held():
 			ch.halt = true
 		case ch.State == Wanted:
@@ -221,12 +227,15 @@ func (s *Sup) step() (again bool) {
 
 // stepAtOnce (S10): the inits of one_for_one and simple_one_for_one may overlap.
 func (s *Sup) stepAtOnce() bool {
-	complete := true
+	complete, away := true, s.Op != applying || s.goesAway()
 	for _, ch := range s.Children {
 		if ch.due {
 			ch.want()
 		}
 		complete = complete && ch.Started
+	}
+	if s.Op == applying {
+		return away && s.stepChange()
 	}
 	if s.Op == starting && complete {
 		return s.opOver()
@@ -238,12 +247,20 @@ func (s *Sup) stepAtOnce() bool {
 // in order, one at a time.
 func (s *Sup) stepInOrder() bool {
 	for _, ch := range slices.Backward(s.Children) {
-		if !ch.halt {
-			continue
+		switch {
+		case ch.leaves() && ch.held() && s.goesDown(): // in their order with those of the group
+			if ch.State != Stopping {
+				ch.stop(change)
+			}
+			return false
+		case ch.halt:
+			if ch.State != Stopping {
+				ch.stop(group)
+			}
+			return false
 		}
-		if ch.State != Stopping {
-			ch.stop(group)
-		}
+	}
+	if s.Op == applying && !s.goesAway() {
 		return false
 	}
 	for _, ch := range s.Children {
@@ -258,6 +275,9 @@ func (s *Sup) stepInOrder() bool {
 			ch.want()
 			return false
 		}
+	}
+	if s.Op == applying {
+		return s.stepChange()
 	}
 	if s.Op == starting || s.Op == working {
 		return s.opOver()
@@ -314,8 +334,9 @@ func (s *Sup) beginStop(reason string, failed sup.Code) {
 		s.c.end(q.key, s.refusal())
 	}
 	s.queue = nil
+	s.cutIn()
 	for _, ch := range s.Children {
-		ch.halt, ch.due = false, false
+		ch.halt, ch.due, ch.part = false, false, ""
 		if ch.State == Wanted {
 			ch.State = Down
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,6 +24,7 @@ type World struct {
 	clock   int64
 	term    uint64
 	asked   []fsm.Command // requests by number
+	first   bool          // the order is the first of its entry
 	events  uint64        // the newest event seen
 	Story   []string
 	Met     map[string]int // what happened how often, for minimum counts
@@ -62,7 +64,8 @@ func (w *World) Step(after time.Duration, orders []string, place func(wanting []
 	e := fsm.Entry{Clock: w.clock, Wall: wallOffset + w.clock}
 	w.Model.Begin(w.keeps.Index()+1, w.clock)
 	var answers []Answer
-	for _, o := range orders {
+	for i, o := range orders {
+		w.first = i == 0
 		command, answer, err := w.order(o)
 		if err != nil {
 			return err
@@ -188,12 +191,16 @@ func (w *World) order(text string) (fsm.Command, Answer, error) {
 		return fsm.Command{Establish: &fsm.Establish{Term: w.term, Leader: sup.NodeName(words[1])}}, m.Established(sup.NodeName(words[1]), w.term), nil
 	case "register":
 		n, session := node()
-		behaviors := words[2:]
+		behaviors, zone := words[2:], "a"
+		if n == "n2" {
+			zone = "b"
+		}
 		if len(behaviors) == 0 {
 			behaviors = []string{"exec"}
 		}
-		r := &fsm.Register{Node: n, ID: "id-" + words[1], Replaces: session, Nonce: 7, Addr: words[1] + ":1", Behaviors: behaviors, Level: 1}
-		return fsm.Command{Register: r}, m.Register(n, behaviors), nil
+		r := &fsm.Register{Node: n, ID: "id-" + words[1], Replaces: session, Nonce: 7, Addr: words[1] + ":1",
+			Tags: []fsm.Tag{{Key: "zone", Value: zone}}, Behaviors: behaviors, Level: 1}
+		return fsm.Command{Register: r}, m.Register(n, zone, behaviors), nil
 	case "down":
 		n, session := node()
 		return fsm.Command{NodeDown: &fsm.NodeDown{Node: n, Session: session, Why: "lease expired"}}, m.NodeDown(n, "lease expired"), nil
@@ -233,6 +240,23 @@ func (w *World) order(text string) (fsm.Command, Answer, error) {
 		sp, err := parseSpec(words[1:])
 		c := request(fsm.Command{StartSupervisor: &fsm.StartSupervisor{Spec: sp, Home: "n1"}})
 		return c, m.StartSupervisor(c.Request.Key, sp), err
+	case "apply":
+		sp, err := parseSpec(words[1:])
+		c := request(fsm.Command{ApplyManifest: &fsm.ApplyManifest{Spec: sp, Home: "n1"}})
+		return c, m.Apply(c.Request.Key, sp), err
+	case "rebalance":
+		limit := fsm.MaxMoves
+		if len(words) > 1 {
+			limit, _ = strconv.Atoi(words[1])
+		}
+		moves := w.keeps.PlanRebalance(limit) // as the leader does, on the state before the entry
+		if w.first {
+			if err := m.sensible(moves, limit); err != nil {
+				return fsm.Command{}, stale, err
+			}
+		}
+		c := request(fsm.Command{Rebalance: &fsm.Rebalance{Moves: moves}})
+		return c, m.Rebalance(c.Request.Key, moves), nil
 	case "stop":
 		reason := strings.Join(words[2:], " ")
 		c := request(fsm.Command{StopSupervisor: &fsm.StopSupervisor{Name: sup.Name(words[1]), Reason: reason}})

@@ -129,6 +129,11 @@ func (ch *change) answered(r fsm.Result, epoch int) {
 	}
 	if len(r.Outcome.Changes) > 0 && r.Outcome.Changes[0].Action == sup.ChangeCreate {
 		f.anew = r.Outcome.Index
+		if f.simple() { // those of before are gone
+			for _, k := range f.kids {
+				k.belief = unknown
+			}
+		}
 	}
 	for _, k := range ch.gone {
 		w.ledger.buried(k, w.ledger.mark(r.Outcome), "a manifest without it was applied")

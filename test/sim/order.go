@@ -79,7 +79,7 @@ func (g *ledger) startsInOrder(l *life) {
 			g.w.fail("I6", "%s %s starts on %s after %s %s on %s, which comes behind it", l.key, l.inc, l.h.name, o.key, o.inc, o.h.name)
 		}
 	}
-	if own.asked > 0 && f.spec.Strategy == sup.RestForOne && !f.doomed() && !f.changing && own.newest.Index > f.changed && !g.anew(f, own) {
+	if own.asked > 0 && own.last != nil && own.last.dead && f.spec.Strategy == sup.RestForOne && !f.doomed() && !f.changing && own.newest.Index > f.changed && !g.anew(f, own) {
 		for _, o := range g.kin[l.key.Supervisor] {
 			if o != own && o.born > own.asked && !later(g.kid(o.key), mine) {
 				return

@@ -190,6 +190,7 @@ func (g *ledger) startsAllowed(l *life) {
 // restored forgets what a restore from b forgets; st is what was restored.
 func (v *windows) restored(b backup, st *fsm.State) {
 	_, _, v.newest = st.Events(0, 0)
+	var lost, back []*window
 	for _, x := range v.all {
 		x.stamps = slices.DeleteFunc(x.stamps, func(s stamp) bool { return s.at.undone(b) })
 		if x.over.undone(b) {
@@ -198,8 +199,11 @@ func (v *windows) restored(b backup, st *fsm.State) {
 		h := st.Supervisor(x.name)
 		if h == nil || h.Created != x.created {
 			x.total, x.stamps = 0, nil
+			lost = append(lost, x)
 			continue
 		}
 		x.total, x.status, x.in = counted(h), h.Status, *h.Spec.Intensity
+		back = append(back, x)
 	}
+	v.all = append(lost, back...) // what is there again is the newest of its name
 }
