@@ -37,11 +37,9 @@ func (s *State) apart(t *tree, concerned map[sup.ChildID]bool, words []string) [
 		}
 		i := c.info(s.clock, s.wall, s.Selector(c))
 		switch i.Status {
-		case sup.StatusRunning, sup.StatusStarting:
+		case sup.StatusRunning, sup.StatusStarting, sup.StatusExited: // one that has ended well is to stay so (S2)
 		case sup.StatusPending:
 			words = append(words, fmt.Sprintf("child %s waits for a node: %s", c.Key, i.PendingReason))
-		case sup.StatusExited:
-			words = append(words, fmt.Sprintf("child %s has ended (%s) and stays so until it is restarted by hand", c.Key, i.LastExit.Reason))
 		case sup.StatusBackoff:
 			words = append(words, fmt.Sprintf("child %s fails, and starts again at %s", c.Key, i.RetryAt.UTC().Format(time.RFC3339)))
 		default:
