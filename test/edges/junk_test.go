@@ -11,6 +11,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -112,6 +113,7 @@ func TestAReplayedConnection(t *testing.T) {
 	file, admin := agentOf(t, w, "spy", data)
 	var mu sync.Mutex
 	var taped [][]byte
+	var heard atomic.Int64 // pieces of what the agent said, on all tapes
 	relays := map[string]string{}
 	for _, n := range w.Names() { // the agent reaches the servers through relays that keep what it says
 		to := w.Node(n).RPC
@@ -134,8 +136,8 @@ func TestAReplayedConnection(t *testing.T) {
 				}
 				go func() { io.Copy(in, out); in.Close() }()
 				go func() {
-					var tape bytes.Buffer
-					io.Copy(out, io.TeeReader(in, &tape))
+					tape := &tape{pieces: &heard}
+					io.Copy(out, io.TeeReader(in, tape))
 					out.Close()
 					mu.Lock()
 					taped = append(taped, tape.Bytes())
@@ -151,7 +153,7 @@ func TestAReplayedConnection(t *testing.T) {
 	put(t, file, text)
 	p := start(t, file)
 	p.Ready(admin)
-	time.Sleep(time.Second) // a few renewals are to be on the tape
+	await.True(t, "renewals are on the tape", func() bool { return heard.Load() >= 10 })
 	p.Leaves(syscall.SIGTERM)
 	unharmed := w.undisturbed(t)
 	before := w.members(t)
@@ -178,6 +180,17 @@ func TestAReplayedConnection(t *testing.T) {
 			t.Errorf("%s was %s and is %s", name, before[name], m)
 		}
 	}
+}
+
+// tape keeps what is written to it, and counts the pieces.
+type tape struct {
+	bytes.Buffer
+	pieces *atomic.Int64
+}
+
+func (t *tape) Write(b []byte) (int, error) {
+	t.pieces.Add(1)
+	return t.Buffer.Write(b)
 }
 
 // members are the nodes with what must not change unless they do.

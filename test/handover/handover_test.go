@@ -259,12 +259,6 @@ func (s *stage) empty(node string) {
 	})
 }
 
-func (s *stage) post(path string) {
-	s.t.Helper()
-	_, err := s.client.Do(s.ctx, "POST", path, nil, nil, nil, "")
-	s.check(err)
-}
-
 // run runs the command line tool against the cluster and returns what it prints.
 func (s *stage) run(args ...string) string {
 	s.t.Helper()
