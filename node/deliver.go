@@ -155,10 +155,10 @@ func (n *Node) deliver(life, client context.Context, claim fsm.Command, send sen
 	o, err := n.claimed(life, client, claim)
 	var refused *sup.Problem
 	switch {
-	case errors.As(err, &refused) && refused.Code != sup.CodeNoLeader:
+	case errors.As(err, &refused) && !unsent(err):
 		answer(nil, err)
 		return
-	case err != nil: // it may be claimed all the same
+	case err != nil: // an answer may have been lost: it may be claimed all the same
 		answer(nil, err)
 		n.record(life, d, func() {})
 		return
