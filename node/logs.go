@@ -104,7 +104,11 @@ func (l logsOf) read(ctx context.Context, at sup.NodeName, q guardian.LogRead) (
 	err = l.n.port.Call(ctx, addr, at, methodLogs, q, &p)
 	var problem *sup.Problem
 	if err != nil && !errors.As(err, &problem) {
-		err = &sup.Problem{Code: sup.CodeNodeUnreachable, Node: at, Detail: fmt.Sprintf("the log of %s lies on node %s, which does not answer: %v", q.Key, at, err)}
+		why := err.Error()
+		if errors.Is(err, context.DeadlineExceeded) {
+			why = "nothing came within " + logPatience.String()
+		}
+		err = &sup.Problem{Code: sup.CodeNodeUnreachable, Node: at, Detail: fmt.Sprintf("the log of %s lies on node %s, which does not answer: %s", q.Key, at, why)}
 	}
 	return p, err
 }
