@@ -51,6 +51,7 @@ type Child struct {
 	then      then
 	toward    sup.NodeName // where a rebalance will have it
 	part      part
+	owed      bool   // Stopping, and nothing of it is left: its stop is not acknowledged yet
 	farewell  string // the reason that its supervisor is to be stopped with
 	halt, due bool
 	runs      []string // requests that wait for it to run
@@ -204,5 +205,5 @@ func (ch *Child) token() uint64 {
 	if ch.Inc == 0 {
 		return 0
 	}
-	return 1<<40 + ch.Inc
+	return ch.sup.c.Gen<<40 + ch.Inc
 }

@@ -92,6 +92,9 @@ func (d *draw) step(w *World) error {
 	if d.chance("several", 15) {
 		n = rapid.IntRange(2, 4).Draw(d.t, "orders")
 	}
+	if d.chance("restore", 2) {
+		return w.Step(0, []string{"bump", "released"}, func([]*Child) (places, unplaced []string) { return nil, nil })
+	}
 	// The orders of one entry are drawn before any of them happens: the later ones may be overtaken by the earlier.
 	orders := make([]string, 0, n)
 	for range n {

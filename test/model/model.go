@@ -10,6 +10,8 @@ import (
 type Cluster struct {
 	Index    uint64 // of the entry that is being applied
 	Clock    int64  // cluster time, ns
+	Gen      uint64 // the generation
+	held     bool   // after a restore: nothing is placed and no stop is acknowledged
 	Nodes    []*Node
 	Sups     []*Sup
 	Requests map[string]*Request
@@ -30,6 +32,7 @@ type Node struct {
 	Drained   bool   // by an operator, until that is undone
 	Leaving   bool   // its process has begun a goodbye
 	Session   uint64
+	Gen       uint64 // of the session
 	Behaviors []string
 	Zone      string // the value of its tag zone
 }
@@ -67,7 +70,7 @@ var (
 )
 
 // New is an empty cluster.
-func New() *Cluster { return &Cluster{Requests: map[string]*Request{}} }
+func New() *Cluster { return &Cluster{Gen: 1, Requests: map[string]*Request{}} }
 
 // Begin opens the next entry. Cluster time never falls.
 func (c *Cluster) Begin(index uint64, clock int64) {
@@ -162,7 +165,7 @@ func (c *Cluster) Wanting() (wanting []*Child) {
 // Place gives a node to a child (S30): what does not fit any more is ignored.
 func (c *Cluster) Place(k sup.Key, node sup.NodeName, session uint64) {
 	ch, n := c.Child(k), c.Node(node)
-	if ch == nil || n == nil || ch.State != Wanted || ch.waits() || n.Session != session || !c.Eligible(ch, n) {
+	if c.held || ch == nil || n == nil || ch.State != Wanted || ch.waits() || n.Session != session || !c.Eligible(ch, n) {
 		return
 	}
 	ch.State, ch.Node, ch.Inc, ch.Unplaceable, ch.Avoid = Placed, node, c.Index, false, ""
@@ -172,7 +175,7 @@ func (c *Cluster) Place(k sup.Key, node sup.NodeName, session uint64) {
 // else waits, also in a tree that its parent restarts, and a restart by hand is told so.
 func (c *Cluster) Unplaced(k sup.Key, code sup.Code) {
 	ch := c.Child(k)
-	if ch == nil || ch.State != Wanted || ch.waits() {
+	if c.held || ch == nil || ch.State != Wanted || ch.waits() {
 		return
 	}
 	s := ch.sup

@@ -20,7 +20,7 @@ func (c *Cluster) Register(name sup.NodeName, zone string, behaviors []string) A
 		c.lose(n, true, "registered anew")
 	}
 	c.sessions++
-	n.Life, n.Leaving, n.Session, n.Behaviors, n.Zone = "up", false, c.sessions, behaviors, zone
+	n.Life, n.Leaving, n.Session, n.Gen, n.Behaviors, n.Zone = "up", false, c.sessions, c.Gen, behaviors, zone
 	c.emit(sup.Event{Type: sup.EventNodeJoined, Node: name})
 	if n.Drained {
 		c.emit(sup.Event{Type: sup.EventNodeDraining, Node: name, Reason: byOperator})
@@ -39,6 +39,44 @@ func (c *Cluster) NodeDown(name sup.NodeName, why string) Answer {
 	n.Life = "down"
 	c.lose(n, true, why)
 	return ok
+}
+
+// Bump (protocol.md, Restore and recovery): every session is over and every slot is free; until Released nothing is placed and no
+// stop is acknowledged.
+func (c *Cluster) Bump() Answer {
+	c.Gen++
+	c.held = true
+	for _, n := range c.Nodes {
+		if n.Life == "up" {
+			n.Life = "down"
+			c.lose(n, true, "new cluster generation")
+		}
+	}
+	return ok
+}
+
+// Released ends that: the stops that are owed are done.
+func (c *Cluster) Released() Answer {
+	if !c.held {
+		return stale
+	}
+	c.held = false
+	for _, s := range slices.Clone(c.Sups) {
+		for _, ch := range slices.Clone(s.Children) {
+			if ch.owed && (s.Op != stopping || s.simple()) {
+				s.pay(ch)
+			}
+		}
+		s.advance()
+	}
+	return ok
+}
+
+// pay ends a stop that was owed.
+func (s *Sup) pay(ch *Child) {
+	followed := ch.then
+	ch.State, ch.then, ch.owed = Down, "", false
+	s.stopped(ch, followed)
 }
 
 // Leave begins a goodbye (P3): the node takes nothing more, what it has is moved, uncounted (S16), all at once or, paced, one

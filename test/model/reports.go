@@ -182,6 +182,10 @@ func (s *Sup) lost(children []*Child, node sup.NodeName, failure bool) {
 	var failed []*Child
 	for _, ch := range children {
 		was, followed := ch.State, ch.then
+		if was == Stopping && s.c.held {
+			ch.owed = true
+			continue
+		}
 		ch.State, ch.then = Down, ""
 		switch {
 		case was == Stopping: // protocol.md, Replicated state: it completes the stop

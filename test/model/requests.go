@@ -155,11 +155,8 @@ func (c *Cluster) terminate(key string, k sup.Key, reason string) {
 		ch.farewell = reason
 		ch.stop(terminate)
 	} else {
-		ended := ch.State == Down && !ch.due
 		s.remove(ch)
-		if !ended {
-			s.endedForGood(ch)
-		}
+		s.endedForGood(ch) // S38: by hand whatever its state, also one that had ended before a manifest set auto_shutdown
 	}
 	s.advance()
 }

@@ -215,6 +215,8 @@ func (s *Sup) advance() {
 
 func (s *Sup) step() (again bool) {
 	switch {
+	case s.c.held && (s.Op == stopping || s.Op == applying || s.inOrder()):
+		return false
 	case s.Op == stopping:
 		return s.stepStop()
 	case s.Op == over:
@@ -347,6 +349,11 @@ func (s *Sup) beginStop(reason string, failed sup.Code) {
 // stepStop (S13): strictly reverse start order, one at a time, each waited for; simple_one_for_one all at once.
 func (s *Sup) stepStop() bool {
 	for _, ch := range slices.Backward(s.Children) {
+		switch {
+		case ch.owed:
+			ch.owed, ch.State = false, Down
+			return true
+		}
 		switch ch.State {
 		case Stopping:
 		case Placed, Running:

@@ -84,7 +84,7 @@ func (w *World) Step(after time.Duration, orders []string, place func(wanting []
 		}
 		w.Model.Place(parseKey(k), sup.NodeName(node), session)
 		e.Placements = append(e.Placements, fsm.Placement{
-			Key: parseKey(k), Node: sup.NodeName(node), Session: sup.Session{Gen: 1, Seq: session},
+			Key: parseKey(k), Node: sup.NodeName(node), Session: sup.Session{Gen: w.Model.Gen, Seq: session},
 		})
 	}
 	for _, u := range step.Unplaced {
@@ -168,7 +168,7 @@ func (w *World) order(text string) (fsm.Command, Answer, error) {
 	node := func() (sup.NodeName, sup.Session) {
 		n := sup.NodeName(words[1])
 		if known := m.Node(n); known != nil {
-			return n, sup.Session{Gen: 1, Seq: known.Session}
+			return n, sup.Session{Gen: known.Gen, Seq: known.Session}
 		}
 		return n, sup.Session{}
 	}
@@ -177,7 +177,7 @@ func (w *World) order(text string) (fsm.Command, Answer, error) {
 		if ch := m.Child(k); ch != nil && inc == 0 {
 			inc = ch.Inc
 		}
-		r := &fsm.Report{Key: k, Inc: sup.Incarnation{Gen: 1, Index: inc}, Kind: kind}
+		r := &fsm.Report{Key: k, Inc: sup.Incarnation{Gen: m.Gen, Index: inc}, Kind: kind}
 		if len(words) > 2 {
 			r.Reason = sup.ExitReason(words[2])
 		}
@@ -240,6 +240,11 @@ func (w *World) order(text string) (fsm.Command, Answer, error) {
 		sp, err := parseSpec(words[1:])
 		c := request(fsm.Command{StartSupervisor: &fsm.StartSupervisor{Spec: sp, Home: "n1"}})
 		return c, m.StartSupervisor(c.Request.Key, sp), err
+	case "bump":
+		c := fsm.Command{Bump: &fsm.Bump{Gen: m.Gen + 1}}
+		return c, m.Bump(), nil
+	case "released":
+		return fsm.Command{Released: &fsm.Released{Gen: m.Gen}}, m.Released(), nil
 	case "apply":
 		sp, err := parseSpec(words[1:])
 		c := request(fsm.Command{ApplyManifest: &fsm.ApplyManifest{Spec: sp, Home: "n1"}})
