@@ -71,7 +71,7 @@ func settings(t *testing.T, file string, literals ...string) map[string]string {
 }
 
 // TestConfigIsTheProducts holds that the bare Raft is configured as package node configures its own, setting by setting, so
-// that a comparison of the two is one.
+// that a comparison of the two is one. Only how many entries a message may hold differs: the product has few under way.
 func TestConfigIsTheProducts(t *testing.T) {
 	const transport, bolt = "raft.NetworkTransportConfig", "bbolt.Options"
 	node := filepath.Join("..", "..", "node")
@@ -79,7 +79,7 @@ func TestConfigIsTheProducts(t *testing.T) {
 	for k, v := range settings(t, filepath.Join(node, "store", "store.go"), bolt) {
 		product[k] = v
 	}
-	for _, own := range []string{"rc.LocalID", "rc.NotifyCh", "rc.Logger", transport + ".Stream", transport + ".Logger", bolt + ".Timeout", "lockWait"} {
+	for _, own := range []string{"rc.LocalID", "rc.NotifyCh", "rc.Logger", "maxAppendEntries", transport + ".Stream", transport + ".Logger", bolt + ".Timeout", "lockWait"} {
 		delete(product, own)
 		delete(bare, own)
 	}

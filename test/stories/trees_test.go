@@ -157,7 +157,12 @@ func lossAtTwoLevels(d *tale) {
 	// Each level decides for itself, in one entry (S23): db's group and that of its parent go down side by side.
 	d.endedBefore("b", now["c"][0], now["d1"][0])
 	d.startedInOrder("b", "d1", "d2", "c")
-	d.grew(before, map[string]int{"a": 0, "b": 1, "d1": 1, "d2": 1, "c": 1})
+	d.grew(before, map[string]int{"a": 0, "b": 1, "c": 1})
+	for _, id := range []string{"d1", "d2"} { // db's group may be back for a moment before its parent's takes it down
+		if got := len(now[id]) - len(before[id]); got > 2 {
+			d.t.Errorf("%s had %d new lives", id, got)
+		}
+	}
 	if got := d.supervisor(); got.RestartsInWindow != 0 || got.NodeFailures != 1 {
 		d.t.Errorf("the supervisor is %+v", got)
 	}
