@@ -37,7 +37,7 @@ func newCluster(t *testing.T, servers, agents int, change func(*node.Config)) *c
 	add := func(name sup.NodeName, addr string) {
 		cfg := node.Config{
 			Name: name, DataDir: filepath.Join(dir, string(name)), Servers: list,
-			HeartbeatInterval: 200 * time.Millisecond, LeaseTTL: 2 * time.Second, ShutdownTimeout: 10 * time.Second,
+			HeartbeatInterval: 300 * time.Millisecond, LeaseTTL: 3 * time.Second, ShutdownTimeout: 10 * time.Second,
 			RPC:  node.RPCConfig{Listen: addr},
 			Exec: node.ExecConfig{Enabled: true, Allow: []string{"/bin/*", "/usr/bin/*"}},
 		}

@@ -46,7 +46,7 @@ func TestLifecycleEventsComeInOrderWhoeverLeads(t *testing.T) {
 	leader := c.leader()
 	watched := []sup.NodeName{"a1", c.follower()}
 	told, up, down := map[sup.NodeName]*seen{}, map[sup.NodeName]*seen{}, map[sup.NodeName]*seen{}
-	first := map[sup.NodeName]uint64{}
+	began, first := map[sup.NodeName]uint64{}, map[sup.NodeName]uint64{}
 	for _, name := range watched {
 		n := c.nodes[name]
 		told[name], up[name], down[name] = &seen{}, &seen{}, &seen{}
@@ -54,7 +54,7 @@ func TestLifecycleEventsComeInOrderWhoeverLeads(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		first[name] = newest + 1
+		began[name] = newest
 		n.OnLifecycleEvent(told[name].add)
 		n.OnNodeUp(func(who sup.NodeName) { up[name].add(sup.Event{Node: who}) })
 		n.OnNodeDown(func(who sup.NodeName, why string) { down[name].add(sup.Event{Node: who, Reason: why}) })
@@ -81,6 +81,12 @@ func TestLifecycleEventsComeInOrderWhoeverLeads(t *testing.T) {
 		await.True(t, "all is told at "+string(name), func() bool {
 			return told[name].has(sup.EventSupervisorStopped, "") && len(up[name].all()) > 0
 		})
+		if first[name] = told[name].all()[0].ID; first[name] <= began[name] {
+			t.Errorf("%s: told of event %d, which was there before %d", name, first[name], began[name])
+		}
+		if !slices.ContainsFunc(told[name].all(), func(e sup.Event) bool { return e.Type == sup.EventChildStarted && e.Child == "w1" }) {
+			t.Errorf("%s: %+v", name, told[name].all()) // it was told from the subscription on
+		}
 		for i, e := range told[name].all() {
 			if e.ID != first[name]+uint64(i) {
 				t.Fatalf("%s: event %d is %d, want %d", name, i, e.ID, first[name]+uint64(i))

@@ -243,7 +243,7 @@ func TestOtherSettingsAreRefused(t *testing.T) {
 		n.Close()
 		t.Fatal("the node was not refused")
 	}
-	for _, want := range []string{"2s", "4s"} {
+	for _, want := range []string{"3s", "4s"} {
 		if err := n.Err(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not name %s", err, want)
 		}
