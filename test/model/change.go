@@ -61,6 +61,7 @@ func (s *Sup) apply(key string, spec sup.Spec) {
 		s.c.end(key, "")
 		return
 	}
+	stuck := s.stuck()
 	s.Op, s.change = applying, &manifest{next: &spec, waiters: []string{key}}
 	for _, ch := range slices.Clone(s.Children) {
 		if ch.State == Wanted && s.inOrder() { // for which all waited: it goes on with the change
@@ -68,7 +69,20 @@ func (s *Sup) apply(key string, spec sup.Spec) {
 		}
 		if p := parts[ch]; p != "" {
 			s.takes(ch, p)
+		} else if stuck && ch.isSup() {
+			ch.tellAnew()
 		}
+	}
+}
+
+// tellAnew: who asks for a change while a tree waits for a node is told so too.
+func (ch *Child) tellAnew() {
+	if ch.own == nil || ch.State != Placed {
+		ch.Unplaceable = false
+		return
+	}
+	for _, x := range ch.own.Children {
+		x.tellAnew()
 	}
 }
 
