@@ -92,7 +92,8 @@ func (d *draw) step(w *World) error {
 	if d.chance("several", 15) {
 		n = rapid.IntRange(2, 4).Draw(d.t, "orders")
 	}
-	if d.chance("restore", 2) {
+	// Which tree is down first after a restore no rule says, and what is above it goes on accordingly: only without trees.
+	if d.levels == 1 && d.chance("restore", 2) {
 		return w.Step(0, []string{"bump", "released"}, func([]*Child) (places, unplaced []string) { return nil, nil })
 	}
 	// The orders of one entry are drawn before any of them happens: the later ones may be overtaken by the earlier.
