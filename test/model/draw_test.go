@@ -204,7 +204,9 @@ func (d *draw) order(w *World) string {
 	add(1, true, func() string {
 		return one(d, "order", []string{"terminate", "restart"}) + " " + string(one(d, "sup", supNames)) + "/" + string(one(d, "id", childIDs))
 	})
-	add(2, len(w.asked) > 0, func() string { return fmt.Sprintf("again k%d", rapid.IntRange(1, len(w.asked)).Draw(d.t, "request")) })
+	add(3, len(w.asked) > 0, func() string { // of the newest requests first: they may be pending
+		return fmt.Sprintf("again k%d", len(w.asked)-rapid.IntRange(0, len(w.asked)-1).Draw(d.t, "requests ago"))
+	})
 	add(1, true, func() string { return "leader " + string(one(d, "node", nodeNames)) })
 
 	total := 0

@@ -38,7 +38,7 @@ func TestModel(t *testing.T) {
 				}
 				return never
 			}
-			for range 5 {
+			for range 10 {
 				if rapid.Check(t, func(t *rapid.T) { story(t, met, 1, strategy) }); t.Failed() || len(missing()) == 0 {
 					return
 				}
