@@ -243,8 +243,8 @@ func (s *Sup) waitsForNode(ch *Child, code sup.Code) {
 		q := s.queue[i]
 		s.queue = slices.Delete(slices.Clone(s.queue), i, i+1)
 		q.carryOut()
-		s.advance()
 	}
+	s.advance()
 	if s.byParent() {
 		s.up.sup.waitsForNode(s.up, code)
 	}

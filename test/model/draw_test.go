@@ -261,13 +261,19 @@ func (d *draw) start() string {
 
 // changed draws a manifest for a supervisor: the one that it has, with some children gone, changed, moved or new.
 func (d *draw) changed(s *Sup) string {
-	sp := d.manifest(s.Name.Depth())
+	as := d
+	if d.chance("another strategy", 8) { // which no change can give it
+		other := *d
+		other.strategies = slices.DeleteFunc(slices.Clone(implemented), func(x sup.Strategy) bool { return x == s.Spec.Strategy })
+		as = &other
+	}
+	sp := as.manifest(s.Name.Depth())
 	sp.Name = s.Name
 	if s.Name.Depth() > 1 { // it is changed with its parent
 		sp.Name = one(d, "sup", supNames)
 		return printSpec(sp.WithDefaults())
 	}
-	if d.chance("as it is", 80) {
+	if as == d && d.chance("as it is", 80) {
 		sp.Strategy, sp.Children, sp.ChildTemplate = s.Spec.Strategy, nil, s.Spec.ChildTemplate
 		if s.simple() && (sp.ChildTemplate == nil || d.chance("another template", 50)) {
 			c := d.child("t")
