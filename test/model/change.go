@@ -40,6 +40,7 @@ func (s *Sup) apply(key string, spec sup.Spec) {
 	parts := map[*Child]part{}
 	same := slices.Equal(printManifest(settings(s.Spec)), printManifest(settings(spec)))
 	named := 0
+	goes := 0 // which somebody terminates, and nobody names: that is no change
 	for _, ch := range s.Children {
 		i := slices.IndexFunc(spec.Children, func(x sup.ChildSpec) bool { return x.ID == ch.Spec.ID })
 		switch {
@@ -47,6 +48,9 @@ func (s *Sup) apply(key string, spec sup.Spec) {
 			if ch.then != terminate && printChild(*s.Spec.ChildTemplate) != printChild(*spec.ChildTemplate) {
 				parts[ch] = replaced
 			}
+		case i < 0 && ch.then == terminate:
+			parts[ch] = gone
+			goes++
 		case i < 0 || ch.then == terminate: // what somebody terminates is not there any more; it starts anew when it is named
 			parts[ch] = gone
 		case printChild(ch.Spec) != printChild(spec.Children[i]):
@@ -57,7 +61,7 @@ func (s *Sup) apply(key string, spec sup.Spec) {
 			named++
 		}
 	}
-	if same && len(parts) == 0 && (s.simple() || named == len(spec.Children)) {
+	if same && len(parts) == goes && (s.simple() || named == len(spec.Children)) {
 		s.c.end(key, "")
 		return
 	}
