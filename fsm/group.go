@@ -55,10 +55,10 @@ func (s *State) downNext(t *tree) {
 }
 
 // wentDown says that a child of a group is down, however it ended: a temporary one is gone (S3), any other is due. One whose
-// first init was outstanding starts with the group.
-func (s *State) wentDown(t *tree, c *Child) {
+// first init was outstanding starts with the group. p is for those who wait for one that goes.
+func (s *State) wentDown(t *tree, c *Child, p *sup.Problem) {
 	if c.Started() && c.Spec.Restart.OnGroupRestart() == sup.Remove {
-		s.remove(t, c, childEnded(c))
+		s.remove(t, c, p)
 		return
 	}
 	s.again(t, c)

@@ -109,7 +109,7 @@ func (s *State) ended(t *tree, c *Child, reason sup.ExitReason, detail string) {
 	case c.leaves():
 		s.leftChild(t, c)
 	case t.goesDown(c):
-		s.wentDown(t, c)
+		s.wentDown(t, c, childEnded(c))
 	default:
 		s.decide(t, c, c.Spec.Restart.OnExit(reason), "", childEnded(c))
 	}
@@ -136,7 +136,7 @@ func (s *State) startFailed(t *tree, c *Child, p *sup.Problem, detail string) {
 	case !c.Started() || c.Part == PartStarts:
 		s.startFails(t, c, p)
 	case t.goesDown(c):
-		s.wentDown(t, c)
+		s.wentDown(t, c, p)
 	default:
 		s.decide(t, c, c.Spec.Restart.OnExit(sup.ExitError), node, p)
 	}
@@ -185,7 +185,7 @@ func (s *State) stoppedSlot(t *tree, c *Child) {
 	case c.leaves():
 		s.leftChild(t, c)
 	case why == WhyGroup || why == WhyMove && t.goesDown(c): // on its way off a node that leaves, and then its group fails
-		s.wentDown(t, c)
+		s.wentDown(t, c, childEnded(c))
 	case why == WhyMove && c.Started() && c.Spec.Restart.OnNodeLoss() == sup.Remove:
 		s.end(t, c, childEnded(c))
 	case why == WhyRestart || why == WhyMove:

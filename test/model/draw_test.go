@@ -197,16 +197,17 @@ func (d *draw) order(w *World) string {
 		return "add " + string(s.Name) + " " + printChild(d.member(one(d, "id", childIDs), s.Name.Depth()))
 	})
 	add(8, len(m.Sups) > 0, func() string { return "apply " + d.changed(one(d, "sup", m.Sups)) })
-	add(2, len(running) > 0, func() string { return strings.TrimSpace("rebalance " + one(d, "at most", []string{"", "1", "2"})) })
+	add(4, len(running) > 0, func() string { return strings.TrimSpace("rebalance " + one(d, "at most", []string{"", "1", "2"})) })
 	add(3, len(d.aimed(running)) > 0, func() string { return "move " + run(one(d, "child", d.aimed(running))) })
 	add(6, len(all) > 0, func() string { return "terminate " + one(d, "child", all).Key().String() })
 	add(8, len(all) > 0, func() string { return "restart " + one(d, "child", all).Key().String() })
 	add(1, true, func() string {
 		return one(d, "order", []string{"terminate", "restart"}) + " " + string(one(d, "sup", supNames)) + "/" + string(one(d, "id", childIDs))
 	})
-	add(3, len(w.asked) > 0, func() string { // of the newest requests first: they may be pending
-		return fmt.Sprintf("again k%d", len(w.asked)-rapid.IntRange(0, len(w.asked)-1).Draw(d.t, "requests ago"))
+	add(2, len(w.asked) > 0, func() string {
+		return fmt.Sprintf("again k%d", rapid.IntRange(1, len(w.asked)).Draw(d.t, "request"))
 	})
+	add(2, len(w.pending()) > 0, func() string { return "again " + one(d, "request", w.pending()) })
 	add(1, true, func() string { return "leader " + string(one(d, "node", nodeNames)) })
 
 	total := 0
@@ -221,6 +222,15 @@ func (d *draw) order(w *World) string {
 		at -= c.weight
 	}
 	return "tick"
+}
+
+func (w *World) pending() (keys []string) {
+	for i := range w.asked {
+		if key := fmt.Sprintf("k%d", i+1); w.Model.answer(key).Status == "pending" {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }
 
 func (d *draw) nodes(m *Cluster, keep func(*Node) bool) (names []sup.NodeName) {

@@ -80,9 +80,12 @@ func (s *Sup) initFailed(ch *Child, code sup.Code, node sup.NodeName) {
 	case !ch.Started || s.Op != stopping && ch.part == begins:
 		s.neverStarted(ch, code)
 	case s.Op != stopping && ch.temporary():
+		bystander := ch.halt // of its group, which goes down
 		ch.answer(code)
 		s.remove(ch)
-		s.endedForGood(ch)
+		if !bystander {
+			s.endedForGood(ch)
+		}
 	default:
 		s.exited(ch, sup.ExitError, node)
 	}
@@ -161,7 +164,7 @@ func (s *Sup) endedForGood(ch *Child) {
 	case sup.AnySignificant:
 	case sup.AllSignificant:
 		for _, x := range s.Children {
-			if x.Spec.Significant && x != ch && (x.State != Down || x.due) {
+			if x.Spec.Significant && x != ch && (x.State != Down || x.due || x.part == replaced) { // it runs again
 				return
 			}
 		}
