@@ -76,8 +76,11 @@ func startNode(behaviors *actor.Registry, change ...func(*node.Config)) (n *node
 	if err != nil {
 		log.Fatal(err)
 	}
-	for !n.Ready().Ready { // the examples print what happens after the node has joined; nothing else needs this
-		time.Sleep(5 * time.Millisecond)
+	// The examples print what happens after the node has joined; nothing else needs this.
+	for deadline := time.Now().Add(time.Minute); !n.Ready().Ready; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			log.Fatalf("the node never joined: %+v", n.Ready())
+		}
 	}
 	return n, func() {
 		if err := errors.Join(n.Close(), os.RemoveAll(dir)); err != nil {

@@ -128,7 +128,8 @@ func Example_scheduler() {
 	behaviors.Register(taskScheduler(), taskExecutor())
 	n, stop := startNode(behaviors)
 	defer stop()
-	ctx := context.Background()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
 	if _, err := supervisor.Start(ctx, n, supervisor.Options{Name: "scheduler", Children: []supervisor.ChildSpec{{ID: "main", Behavior: "task-scheduler"}}}); err != nil {
 		log.Fatal(err)
 	}

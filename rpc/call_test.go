@@ -16,6 +16,7 @@ import (
 	sup "github.com/supnode/supnode/supervisor"
 	"github.com/supnode/supnode/test/await"
 	"github.com/supnode/supnode/test/expect"
+	"github.com/supnode/supnode/test/relay"
 )
 
 func TestProblemsCrossTheWireAsThemselves(t *testing.T) {
@@ -217,11 +218,11 @@ func TestABrokenConnectionLeavesTheOutcomeUnknown(t *testing.T) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	})
-	proxy := newRelay(t, p.Addr().String())
+	proxy := relay.New(t, p.Addr().String())
 	done := make(chan error, 1)
-	go func() { done <- q.Call(context.Background(), proxy.addr(), "n1", "wait", nil, nil) }()
+	go func() { done <- q.Call(context.Background(), proxy.Addr, "n1", "wait", nil, nil) }()
 	<-entered
-	proxy.cut()
+	proxy.Cut()
 	err := <-done
 	if !errors.Is(err, rpc.ErrOutcomeUnknown) {
 		t.Errorf("cut after the request was read: %v", err)
@@ -230,7 +231,7 @@ func TestABrokenConnectionLeavesTheOutcomeUnknown(t *testing.T) {
 		expect.Error(t, err, "the connection broke before the answer came")
 	}
 	var got string
-	if err := q.Call(t.Context(), proxy.addr(), "n1", "echo", "hi", &got); err != nil || got != "n2:hi" {
+	if err := q.Call(t.Context(), proxy.Addr, "n1", "echo", "hi", &got); err != nil || got != "n2:hi" {
 		t.Errorf("the next call: %q, %v", got, err)
 	}
 }
@@ -261,19 +262,19 @@ func TestASilentConnectionIsNotUsedAgain(t *testing.T) {
 	p := open(t, rpc.Config{Node: "n1"})
 	echo(p)
 	q := open(t, rpc.Config{Node: "n2"})
-	hole := newRelay(t, p.Addr().String())
+	hole := relay.New(t, p.Addr().String())
 	var got string
-	if err := q.Call(t.Context(), hole.addr(), "n1", "echo", "hi", &got); err != nil {
+	if err := q.Call(t.Context(), hole.Addr, "n1", "echo", "hi", &got); err != nil {
 		t.Fatal(err)
 	}
-	hole.swallow.Store(true) // what is open now stays open, and brings nothing any more
+	hole.Swallow.Store(true) // what is open now stays open, and brings nothing any more
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if err := q.Call(ctx, hole.addr(), "n1", "echo", "hi", &got); !errors.Is(err, rpc.ErrOutcomeUnknown) {
+	if err := q.Call(ctx, hole.Addr, "n1", "echo", "hi", &got); !errors.Is(err, rpc.ErrOutcomeUnknown) {
 		t.Fatalf("into the hole: %v", err)
 	}
-	hole.swallow.Store(false)
-	if err := q.Call(t.Context(), hole.addr(), "n1", "echo", "hi", &got); err != nil {
+	hole.Swallow.Store(false)
+	if err := q.Call(t.Context(), hole.Addr, "n1", "echo", "hi", &got); err != nil {
 		t.Errorf("after the partition: %v", err)
 	}
 }

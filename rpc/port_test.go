@@ -12,6 +12,7 @@ import (
 	sup "github.com/supnode/supnode/supervisor"
 	"github.com/supnode/supnode/test/await"
 	"github.com/supnode/supnode/test/expect"
+	"github.com/supnode/supnode/test/relay"
 	"go.uber.org/goleak"
 )
 
@@ -131,7 +132,7 @@ func TestANodeReachedThroughAProxyIsItself(t *testing.T) {
 	echo(p)
 	q := open(t, rpc.Config{Node: "n2"})
 	var got string
-	if err := q.Call(t.Context(), newRelay(t, p.Addr().String()).addr(), "n1", "echo", "hi", &got); err != nil || got != "n2:hi" {
+	if err := q.Call(t.Context(), relay.New(t, p.Addr().String()).Addr, "n1", "echo", "hi", &got); err != nil || got != "n2:hi" {
 		t.Errorf("through a proxy: %q, %v", got, err)
 	}
 }

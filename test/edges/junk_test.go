@@ -10,14 +10,13 @@ import (
 	"net"
 	"os"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/supnode/supnode/rpc"
 	"github.com/supnode/supnode/test/await"
+	"github.com/supnode/supnode/test/relay"
 )
 
 // closes waits for the other end to close a connection, and returns what it said before.
@@ -111,67 +110,38 @@ func TestAReplayedConnection(t *testing.T) {
 	w := theTown(t)
 	data := t.TempDir() + "/spy"
 	file, admin := agentOf(t, w, "spy", data)
-	var mu sync.Mutex
-	var taped [][]byte
-	var heard atomic.Int64 // pieces of what the agent said, on all tapes
-	relays := map[string]string{}
+	text := mustRead(t, file)
+	relays := map[string]*relay.Relay{}
 	for _, n := range w.Names() { // the agent reaches the servers through relays that keep what it says
 		to := w.Node(n).RPC
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { l.Close() })
-		relays[to] = l.Addr().String()
-		go func() {
-			for {
-				in, err := l.Accept()
-				if err != nil {
-					return
-				}
-				out, err := net.Dial("tcp", to)
-				if err != nil {
-					in.Close()
-					continue
-				}
-				go func() { io.Copy(in, out); in.Close() }()
-				go func() {
-					tape := &tape{pieces: &heard}
-					io.Copy(out, io.TeeReader(in, tape))
-					out.Close()
-					mu.Lock()
-					taped = append(taped, tape.Bytes())
-					mu.Unlock()
-				}()
-			}
-		}()
-	}
-	text := mustRead(t, file)
-	for to, relay := range relays {
-		text = strings.Replace(text, to, relay, 1)
+		relays[to] = relay.New(t, to)
+		text = strings.Replace(text, to, relays[to].Addr, 1)
 	}
 	put(t, file, text)
 	p := start(t, file)
 	p.Ready(admin)
-	await.True(t, "renewals are on the tape", func() bool { return heard.Load() >= 10 })
+	await.True(t, "renewals are on the tape", func() bool {
+		heard := int64(0)
+		for _, r := range relays {
+			heard += r.Heard.Load()
+		}
+		return heard >= 10
+	})
 	p.Leaves(syscall.SIGTERM)
 	unharmed := w.undisturbed(t)
 	before := w.members(t)
-	mu.Lock()
-	defer mu.Unlock()
-	if len(taped) == 0 {
-		t.Fatal("nothing was recorded")
-	}
-	for _, tape := range taped {
-		for to := range relays {
-			c, err := net.Dial("tcp", to)
-			if err != nil {
-				t.Fatal(err)
+	for _, r := range relays {
+		for _, tape := range r.Said() {
+			for to := range relays {
+				c, err := net.Dial("tcp", to)
+				if err != nil {
+					t.Fatal(err)
+				}
+				c.Write(tape)
+				c.(*net.TCPConn).CloseWrite()
+				closes(t, "a replayed connection", c)
+				c.Close()
 			}
-			c.Write(tape)
-			c.(*net.TCPConn).CloseWrite()
-			closes(t, "a replayed connection", c)
-			c.Close()
 		}
 	}
 	unharmed()
@@ -180,17 +150,6 @@ func TestAReplayedConnection(t *testing.T) {
 			t.Errorf("%s was %s and is %s", name, before[name], m)
 		}
 	}
-}
-
-// tape keeps what is written to it, and counts the pieces.
-type tape struct {
-	bytes.Buffer
-	pieces *atomic.Int64
-}
-
-func (t *tape) Write(b []byte) (int, error) {
-	t.pieces.Add(1)
-	return t.Buffer.Write(b)
 }
 
 // members are the nodes with what must not change unless they do.

@@ -42,10 +42,21 @@ func TestAHungCommandIsACrash(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	var status atomic.Int64
+	var status, heard atomic.Int64
+	go func() {
+		for {
+			c, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			heard.Add(1)
+			c.Close()
+		}
+	}()
 	status.Store(200)
 	silent := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		heard.Add(1)
 		code := int(status.Load())
 		if code == 0 {
 			<-silent
@@ -55,9 +66,13 @@ func TestAHungCommandIsACrash(t *testing.T) {
 	}))
 	defer server.Close()
 	defer close(silent)
-	file := filepath.Join(r.dir, "alive")
+	file, ran := filepath.Join(r.dir, "alive"), filepath.Join(r.dir, "ran")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
+	}
+	probes := func() int64 { // that were made, of all kinds
+		lines, _ := os.ReadFile(ran)
+		return heard.Load() + int64(len(lines))
 	}
 	quick := func(l *sup.Liveness) *sup.Liveness {
 		l.Timeout = 50e6
@@ -70,7 +85,7 @@ func TestAHungCommandIsACrash(t *testing.T) {
 		hang func() // makes it fail; until then it is alive
 		want string
 	}{
-		{"command", often("/bin/sh", "-c", "cat "+file), func() { os.Remove(file) }, "liveness probe failed 2 times in a row, the last time: exit status 1: cat: " + file + ": No such file"},
+		{"command", often("/bin/sh", "-c", "echo >> "+ran+"; cat "+file), func() { os.Remove(file) }, "liveness probe failed 2 times in a row, the last time: exit status 1: cat: " + file + ": No such file"},
 		{"a command that hangs", quick(often("/bin/sh", "-c", "sleep 1000 & sleep 1000")), nil, "no answer within 50ms"},
 		{"a command killed", often("/bin/sh", "-c", "kill -SEGV $$"), nil, "signal: segmentation fault"},
 		{"a command that is no program", often("/dev/null"), nil, "/dev/null"},
@@ -90,7 +105,8 @@ func TestAHungCommandIsACrash(t *testing.T) {
 			}
 			r.waitStarted(s)
 			if c.hang != nil {
-				time.Sleep(300 * time.Millisecond) // a few probes
+				before := probes()
+				await.True(t, "a few probes", func() bool { return probes() >= before+4 })
 				if _, ended := r.endOf(s); ended {
 					t.Fatal("it was alive")
 				}
