@@ -327,8 +327,8 @@ func (w *World) compare(a fsm.Applied, answers []Answer) error {
 	}
 	differ("events", inOrder(unfixed(w.Model.Events), printEvent), inOrder(unfixed(events), printEvent))
 	differ("events after supervisor_stopped (S44)", []string{}, afterTheLast(events, func(n sup.Name) bool {
-		h := w.keeps.Supervisor(n)
-		return h != nil && h.Status != sup.StatusStopped
+		h := w.keeps.Supervisor(n) // nil: the name was used anew and that start has failed
+		return h == nil || h.Status != sup.StatusStopped
 	}))
 	differ("supervisors and children", w.Model.Picture(), picture(w.keeps))
 	differ("who wants a node", sorted(texts(w.Model.Wanting(), func(c *Child) string { return c.Key().String() })),
@@ -385,7 +385,7 @@ func rank(e sup.Event) int {
 	return 1
 }
 
-// afterTheLast are events of supervisors behind their last supervisor_stopped; used says whether a name is used again.
+// afterTheLast are events of supervisors behind their last supervisor_stopped; used says whether a name was used again.
 func afterTheLast(events []sup.Event, used func(sup.Name) bool) []string {
 	after := map[sup.Name][]string{}
 	stopped := map[sup.Name]bool{}
