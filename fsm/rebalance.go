@@ -42,7 +42,7 @@ type side struct {
 	node  *Node
 	load  int
 	free  []*Child // that may be moved, longest there first; nil = is moved
-	spent bool     // nothing of it can go anywhere
+	spent bool     // nothing of it can go where there is less, as loads are
 
 	tried map[*side]int // of free, those from this index on can't go there
 }
@@ -124,7 +124,7 @@ func (b *balance) shift(c *Child, from, to *side) {
 }
 
 // even moves one child from the fullest node that can give one to the emptiest that can take it; false when none is to move.
-// A node that can give nothing now can never: the others only get fuller.
+// A node that can give nothing is asked again when another one has given.
 func (b *balance) even() bool {
 	for {
 		from := b.fullest()
@@ -139,6 +139,9 @@ func (b *balance) even() bool {
 			}
 			if c := from.give(b.s, to); c != nil {
 				b.shift(c, from, to)
+				for _, x := range b.sides {
+					x.spent = x.spent && x.load-from.load < 2
+				}
 				return true
 			}
 		}
