@@ -162,6 +162,9 @@ func TestALostNodeIsWatchedAndBroughtBackAndNothingIsLeft(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.await(`(?s)started again, pid.*node_joined +n2`)
+	for _, line := range readme(t) {
+		s.await(line)
+	}
 	processes = append(processes, family(again)...)
 	if err := s.end(); err != nil {
 		t.Error(err)
@@ -183,6 +186,26 @@ func TestALostNodeIsWatchedAndBroughtBackAndNothingIsLeft(t *testing.T) {
 		}
 		l.Close()
 	}
+}
+
+// readme is what the README shows of a session in which a node is killed, a pattern for each line.
+func readme(t *testing.T) (lines []string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "watch its children move:\n\n```\n")
+	block, _, ok := strings.Cut(rest, "```")
+	if !ok {
+		t.Fatal("the README shows no session")
+	}
+	differs := strings.NewReplacer("follower", "(follower|leader)", "leader", "(follower|leader)", "/tmp/", `\S+/`)
+	for line := range strings.FieldsFuncSeq(block, func(r rune) bool { return r == '\n' }) {
+		line = regexp.MustCompile(`\d+`).ReplaceAllString(regexp.QuoteMeta(line), `\d+`)
+		lines = append(lines, "(?m)^"+regexp.MustCompile(` +`).ReplaceAllString(differs.Replace(line), " +")+"$")
+	}
+	return lines
 }
 
 func TestAPausedNodeDoesNotKeepItFromStopping(t *testing.T) {
