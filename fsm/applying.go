@@ -76,7 +76,7 @@ func (t *tree) changes(spec *sup.Spec) ([]sup.Change, *sup.Problem) {
 	if len(changes) > MaxChanges {
 		return nil, &sup.Problem{
 			Code: sup.CodeQuotaExceeded, Supervisor: t.head.Name, Bound: MaxChanges,
-			Detail: fmt.Sprintf("this is %d changes at once, and there may be %d; make it in several steps", len(changes), MaxChanges),
+			Detail: fmt.Sprintf("this is %d changes at once, and there may be %d; make it in several steps, or stop the supervisor and start it anew", len(changes), MaxChanges),
 		}
 	}
 	return changes, nil

@@ -131,6 +131,26 @@ func TestFullQueueIsBusy(t *testing.T) {
 	}
 }
 
+// A change of too many children is refused, also when it is only to be shown, and changes nothing.
+func TestChangesAreBounded(t *testing.T) {
+	w := newWorld(t)
+	w.ask(Command{StartSupervisor: &StartSupervisor{Spec: spec("pool")}})
+	var children []sup.ChildSpec
+	for i := range MaxChanges + 1 {
+		children = append(children, child(sup.ChildID(fmt.Sprintf("w%d", i)), sup.Permanent))
+	}
+	next := spec("pool", children...)
+	if _, p := w.s.Changes(&next); p == nil || p.Code != sup.CodeQuotaExceeded || p.Bound != MaxChanges {
+		t.Errorf("shown: %v", p)
+	}
+	if r := w.apply(Command{ApplyManifest: &ApplyManifest{Spec: next}}).Results[0]; r.Status != Refused || r.Problem.Code != sup.CodeQuotaExceeded || r.Problem.Bound != MaxChanges {
+		t.Errorf("applied: %+v", r)
+	}
+	if n := w.s.Counts("pool").Specs; n != 0 {
+		t.Errorf("%d children are there", n)
+	}
+}
+
 // Only the last 1,000 stopped supervisors stay readable (S37).
 func TestStoppedSupervisorsAreForgotten(t *testing.T) {
 	w := newWorld(t)
