@@ -73,9 +73,10 @@ func (s *State) goOn(t *tree) {
 	if t.head.Op == nil {
 		s.edit(t).Op = &Op{Kind: OpGroup}
 	}
-	if t.busy() == 0 && t.head.Op.Down == 0 {
+	if t.busy() == 0 {
 		s.wish(t, t.nextDue())
 	}
+	s.changeStuck(t)
 }
 
 // underway reports whether children that start in order are on their way: one starts or stops, is due, or is to go down.

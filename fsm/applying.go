@@ -17,7 +17,8 @@ func (s *State) applyManifest(key string, c *ApplyManifest) Result {
 	t := s.trees.get(c.Spec.Name)
 	if t == nil || t.head.Status == sup.StatusStopped {
 		res := s.startSupervisor(key, &StartSupervisor{Spec: c.Spec, Home: c.Home})
-		if t := s.trees.get(c.Spec.Name); t != nil && t.head.starting() && res.Status == Pending {
+		if res.Status == Pending {
+			t = s.trees.get(c.Spec.Name)
 			op := *t.head.Op
 			op.Changes = c.Spec.Creation()
 			s.edit(t).Op = &op
@@ -85,9 +86,6 @@ func (t *tree) changes(spec *sup.Spec) ([]sup.Change, *sup.Problem) {
 // change begins to make a supervisor as a manifest says. Nothing else is under way, but for what waits for a node: it goes on
 // with the change.
 func (s *State) change(t *tree, key string, c *ApplyManifest) Result {
-	if p := t.mayApply(&c.Spec); p != nil { // since it was asked for
-		return refused(p)
-	}
 	changes, p := t.changes(&c.Spec)
 	switch {
 	case p != nil:
@@ -150,9 +148,9 @@ func (s *State) stuck(t *tree) *Child {
 
 // changeStuck lets the changes that wait cut in on what waits for a node.
 func (s *State) changeStuck(t *tree) {
-	for s.stuck(t) != nil {
+	for {
 		i := slices.IndexFunc(t.head.Queue, func(q Queued) bool { return q.ApplyManifest != nil })
-		if i < 0 {
+		if i < 0 || s.stuck(t) == nil {
 			return
 		}
 		h := s.edit(t)
@@ -284,7 +282,7 @@ func (s *State) reorder(t *tree, specs []sup.ChildSpec) {
 		c.Order = h.NextOrder
 		ordered.add(c)
 	}
-	t.children, t.dueFrom = ordered, 0
+	t.children = ordered // no Order is lower than before: dueFrom stands
 }
 
 // replaced are the children that a change took down to start them again.
@@ -303,7 +301,7 @@ func (s *State) replace(t *tree, c *Child, spec *sup.ChildSpec) {
 	if c.IsSupervisor() {
 		t.subs--
 	}
-	c.Spec, c.Crashes, c.Part = spec, 0, 0
+	c.Spec, c.Crashes = spec, 0
 	if c.IsSupervisor() {
 		t.subs++
 	}
@@ -367,12 +365,11 @@ func (s *State) waitsForNode(t *tree, c *Child, p *sup.Problem) {
 				s.complete(key, &Outcome{Supervisor: t.head.Name, Child: c.Key.Child, Problem: explained(p, "; the change goes on when it has started")})
 			}
 		}
-		s.changeStuck(t)
+		s.stir(t) // for the changes that wait
 	}
-	if t.head.starting() && s.restarts(t) {
-		if parent, sub := s.parent(t.head.Name); parent != nil {
-			s.waitsForNode(parent, sub, p)
-		}
+	if s.restarts(t) {
+		parent, sub := s.parent(t.head.Name)
+		s.waitsForNode(parent, sub, p)
 	}
 }
 

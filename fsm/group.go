@@ -18,9 +18,7 @@ func (s *State) restartGroup(t *tree, failed *Child) {
 	if op.Down == 0 {
 		op.Cursor = h.NextOrder
 	}
-	if op.Down == 0 || from < op.Down {
-		op.Down = from
-	}
+	op.Down = from // who is in reach of one that goes down does not fail
 	h.Op = &op
 	for _, c := range t.from(from - 1) {
 		if c == nil || c.Phase != Unplaced || c.Due || c.Why != 0 || c.leaves() {

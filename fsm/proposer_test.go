@@ -91,7 +91,7 @@ func (p *proposer) place(x Prospect) {
 			if !known {
 				problem = sup.Problem{Code: sup.CodeSelectorNotRegistered, Selector: sel.Custom, Detail: "the leader has no selector \"" + sel.Custom + "\""}
 			}
-			p.e.Unplaced = append(p.e.Unplaced, Unplaceable{Key: c.Key, Problem: problem, Seat: c.Seat})
+			p.unplaced(c, problem)
 			return
 		}
 		sel = *sup.OnNode(sup.NodeName(answer))
@@ -105,7 +105,7 @@ func (p *proposer) place(x Prospect) {
 	}
 	if !ok {
 		slices.SortFunc(f.why, func(a, b sup.NodeReason) int { return cmp.Compare(a.Node, b.Node) })
-		p.e.Unplaced = append(p.e.Unplaced, Unplaceable{Key: c.Key, Problem: sup.Problem{Code: sup.CodeNoAvailableNode, Reasons: f.why}, Seat: c.Seat})
+		p.unplaced(c, sup.Problem{Code: sup.CodeNoAvailableNode, Reasons: f.why})
 		return
 	}
 	p.load[n]++
@@ -114,6 +114,14 @@ func (p *proposer) place(x Prospect) {
 		p.cursors[of] = n
 	}
 	p.e.Placements = append(p.e.Placements, Placement{Key: c.Key, Node: n, Session: f.sessions[n]})
+}
+
+// unplaced says why a slot can't be placed: once, or anew for one who asks.
+func (p *proposer) unplaced(c *Child, why sup.Problem) {
+	asked := slices.ContainsFunc(p.e.Commands, func(x Command) bool { return x.RestartChild != nil || x.ApplyManifest != nil })
+	if asked || c.PendingReason != pendingReason(&why) {
+		p.e.Unplaced = append(p.e.Unplaced, Unplaceable{Key: c.Key, Problem: why, Seat: c.Seat})
+	}
 }
 
 // survey looks at every node, and at the one that registers with the entry.

@@ -239,19 +239,22 @@ func (s *Sup) waitsForNode(ch *Child, code sup.Code) {
 	if s.inOrder() && s.Op == applying {
 		s.endChange(code)
 	}
-	for s.stuck() {
-		i := slices.IndexFunc(s.queue, func(q queued) bool { return q.applies })
-		if i < 0 {
-			break
-		}
-		q := s.queue[i]
-		s.queue = slices.Delete(slices.Clone(s.queue), i, i+1)
-		q.carryOut()
-	}
 	s.advance()
 	if s.byParent() {
 		s.up.sup.waitsForNode(s.up, code)
 	}
+}
+
+// cutsIn: the oldest change that waits goes on with what waits for a node.
+func (s *Sup) cutsIn() bool {
+	i := slices.IndexFunc(s.queue, func(q queued) bool { return q.applies })
+	if i < 0 || !s.stuck() {
+		return false
+	}
+	q := s.queue[i]
+	s.queue = slices.Delete(slices.Clone(s.queue), i, i+1)
+	q.carryOut()
+	return true
 }
 
 // stuck: all that starts in order waits for one child, or one of its tree, that no node can take.

@@ -268,7 +268,7 @@ func (s *Sup) stepInOrder() bool {
 	for _, ch := range s.Children {
 		if ch.State == Wanted || ch.State == Placed || ch.State == Stopping {
 			s.work()
-			return false
+			return s.cutsIn()
 		}
 	}
 	for _, ch := range s.Children {
