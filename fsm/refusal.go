@@ -115,20 +115,28 @@ func supervisorStopped(h *Supervisor) *sup.Problem {
 	if h.Exceeded {
 		return maxRestartsExceeded(h)
 	}
-	text := "supervisor %q has stopped (%s); start it again"
+	text := "supervisor %q has stopped (%s); %s"
 	if h.Status == sup.StatusStopping {
-		text = "supervisor %q is stopping (%s); start it again once it has stopped"
+		text = "supervisor %q is stopping (%s); %s once it has stopped"
 	}
 	return &sup.Problem{
-		Code: sup.CodeSupervisorStopped, Supervisor: h.Name, Reason: h.Reason, Detail: fmt.Sprintf(text, h.Name, h.Reason),
+		Code: sup.CodeSupervisorStopped, Supervisor: h.Name, Reason: h.Reason, Detail: fmt.Sprintf(text, h.Name, h.Reason, startAgain(h.Name)),
 	}
+}
+
+// startAgain says how a supervisor that has stopped is started again: one that is a child, by its parent.
+func startAgain(n sup.Name) string {
+	if k, ok := n.Parent(); ok {
+		return fmt.Sprintf("restart child %q of supervisor %q", k.Child, k.Supervisor)
+	}
+	return "start it again"
 }
 
 // cancelled is for the request whose start a stop cut in on.
 func cancelled(n sup.Name, reason string) *sup.Problem {
 	return &sup.Problem{
 		Code: sup.CodeSupervisorStopped, Supervisor: n, Reason: reason,
-		Detail: fmt.Sprintf("supervisor %q was stopped (%s) before its start was complete; start it again", n, reason),
+		Detail: fmt.Sprintf("supervisor %q was stopped (%s) before its start was complete; %s", n, reason, startAgain(n)),
 	}
 }
 
@@ -137,7 +145,7 @@ func maxRestartsExceeded(h *Supervisor) *sup.Problem {
 	return &sup.Problem{
 		Code: sup.CodeMaxRestartsExceeded, Supervisor: h.Name, MaxRestarts: in.MaxRestarts, Within: in.Within,
 		Detail: fmt.Sprintf("supervisor %q had more than %d restarts within %s and stopped; its events say on which nodes its "+
-			"children failed, and the logs of these nodes why: mend the cause, and start it again", h.Name, in.MaxRestarts, in.Within),
+			"children failed, and the logs of these nodes why: mend the cause, and %s", h.Name, in.MaxRestarts, in.Within, startAgain(h.Name)),
 	}
 }
 
