@@ -354,6 +354,10 @@ func (s *State) forgo(t *tree, c *Child) {
 // change may help.
 func (s *State) waitsForNode(t *tree, c *Child, p *sup.Problem) {
 	c = s.answerRunners(t, c, p)
+	failed := 0
+	if t.head.applying() {
+		failed = t.head.Op.Missed
+	}
 	s.doneWith(t, c, p)
 	if t.head.Spec.Strategy.InOrder() {
 		if t.head.applying() {
@@ -361,8 +365,9 @@ func (s *State) waitsForNode(t *tree, c *Child, p *sup.Problem) {
 			waiters := op.Waiters
 			op.Waiters = nil
 			s.edit(t).Op = &op
+			told := explained(p, "; the change goes on when it has started"+absent(failed))
 			for _, key := range waiters {
-				s.complete(key, &Outcome{Supervisor: t.head.Name, Child: c.Key.Child, Problem: explained(p, "; the change goes on when it has started")})
+				s.complete(key, &Outcome{Supervisor: t.head.Name, Child: c.Key.Child, Problem: told})
 			}
 		}
 		s.stir(t) // for the changes that wait

@@ -79,7 +79,7 @@ func (s *State) unplaced(u Unplaceable) {
 	p := u.Problem
 	p.Supervisor, p.Child = u.Key.Supervisor, u.Key.Child
 	reason := pendingReason(&p)
-	if p.Detail == "" {
+	if p.Detail == "" { // the leader need not find words
 		p.Detail = "no node can take it now: " + strings.TrimPrefix(reason, string(p.Code)+": ")
 	}
 	if !c.Started() && !s.restarts(t) {

@@ -103,6 +103,14 @@ func missed(children int) string {
 	return text
 }
 
+// absent says that a change which goes on has left out so many children that could not be started.
+func absent(children int) string {
+	if children == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; %d before it could not be started and are not there: apply the manifest again then", children)
+}
+
 // explained is a problem with more to say.
 func explained(p *sup.Problem, more string) *sup.Problem {
 	e := *p

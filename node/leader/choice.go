@@ -99,9 +99,13 @@ func (w *entryPlan) place(t target) {
 	if t.predicted || problem == nil || pl.told[key] == words {
 		return
 	}
-	w.e.Unplaced = append(w.e.Unplaced, fsm.Unplaceable{Key: key, Problem: *problem, Seat: t.child.Seat})
+	u := fsm.Unplaceable{Key: key, Problem: *problem, Seat: t.child.Seat}
+	if problem.Detail == "" {
+		u.Problem.Detail = nobodyTakes(key, problem.Reasons)
+	}
+	w.e.Unplaced = append(w.e.Unplaced, u)
 	w.p.untaken = append(w.p.untaken, key)
-	w.size += 64 + len(key.Supervisor) + len(key.Child) + 2*len(words)
+	w.size += 128 + 2*(len(key.Supervisor)+len(key.Child)) + 3*len(words)
 	pl.told[key] = words
 }
 
@@ -273,6 +277,22 @@ func (m *Machine) survey(t target, k class) *choice {
 	}
 	c.words = inWords(c.problem)
 	return c
+}
+
+// nobodyTakes says which child no node can take, and why: a manifest may have many.
+func nobodyTakes(k sup.Key, reasons []sup.NodeReason) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "no node can take child %q of supervisor %q now", k.Child, k.Supervisor)
+	between := ": "
+	for _, r := range reasons {
+		if b.Len() > fsm.MaxDetail/2 {
+			b.WriteString("; and so on")
+			break
+		}
+		b.WriteString(between + string(r.Node) + ": " + r.Reason)
+		between = "; "
+	}
+	return b.String()
 }
 
 // inWords is a problem in one line.

@@ -2,6 +2,7 @@ package leader
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/supnode/supnode/fsm"
@@ -230,7 +231,8 @@ func TestS19FirstStartWithoutANodeFails(t *testing.T) {
 	id = w.ask(start("c", sup.OnNode("n9"), "x"))
 	w.settle()
 	o, _, _ = w.st.Outcome(fmt.Sprint("key-", id))
-	w.want(o != nil && o.Problem != nil && o.Problem.Code == sup.CodeNoAvailableNode && len(o.Problem.Reasons) == 4, "%+v", o)
+	w.want(o != nil && o.Problem != nil && o.Problem.Code == sup.CodeNoAvailableNode && len(o.Problem.Reasons) == 4 &&
+		strings.HasPrefix(o.Problem.Detail, `no node can take child "x" of supervisor "c" now: n1: the child is pinned to n9; n2: `), "%+v", o)
 }
 
 func TestS19S26APinnedChildWaitsForItsNodeWithReasonsToldOnce(t *testing.T) {
