@@ -25,18 +25,20 @@ func (s *State) applyManifest(key string, c *ApplyManifest) Result {
 		}
 		return res
 	}
-	if p := t.mayApply(&c.Spec); p != nil {
+	if p := s.mayApply(t, &c.Spec); p != nil {
 		return refused(p)
-	}
-	if s.running+c.Spec.Supervisors()-1 > MaxSupervisors {
-		return refused(quota(c.Spec.Name, "", "supervisors", MaxSupervisors))
 	}
 	return s.enqueue(t, Queued{Key: key, ApplyManifest: c})
 }
 
 // mayApply says why a supervisor that is there can't be made as a manifest says; nil = it can.
-func (t *tree) mayApply(spec *sup.Spec) *sup.Problem {
-	h := t.head
+func (s *State) mayApply(t *tree, spec *sup.Spec) *sup.Problem {
+	h, had := t.head, 1 // supervisors, itself among them
+	for c := range t.children.all() {
+		if c.Phase != Unplaced {
+			had += c.Spec.Supervisors()
+		}
+	}
 	switch p := mayRun(spec); {
 	case p != nil:
 		return p
@@ -44,6 +46,8 @@ func (t *tree) mayApply(spec *sup.Spec) *sup.Problem {
 		return supervisorStopped(h)
 	case h.Spec.Strategy != spec.Strategy:
 		return otherStrategy(h, spec.Strategy)
+	case s.running-had+spec.Supervisors() > MaxSupervisors:
+		return quota(h.Name, "", "supervisors", MaxSupervisors)
 	}
 	return mayHave(h.Name, spec)
 }
@@ -57,7 +61,7 @@ func (s *State) Changes(spec *sup.Spec) ([]sup.Change, *sup.Problem) {
 		}
 		return spec.Creation(), nil
 	}
-	if p := t.mayApply(spec); p != nil {
+	if p := s.mayApply(t, spec); p != nil {
 		return nil, p
 	}
 	return t.changes(spec)
@@ -132,10 +136,14 @@ func (s *State) change(t *tree, key string, c *ApplyManifest) Result {
 }
 
 // stuck is the child for which all that starts in order waits because no node can take it, or one of its children; nil =
-// nothing does. What may help is another manifest, so a change does not wait for it.
+// nothing does. What may help is another manifest, so a change does not wait for it; for another change it does, as long as
+// somebody waits for that.
 func (s *State) stuck(t *tree) *Child {
 	op := t.head.Op
-	if op == nil || !t.head.Spec.Strategy.InOrder() || op.Kind != OpGroup && (op.Kind != OpApplying || op.Next != nil) || op.Down != 0 || t.busy() != 1 {
+	if s.held || op == nil || !t.head.Spec.Strategy.InOrder() || op.Down != 0 || t.busy() != 1 {
+		return nil
+	}
+	if op.Kind != OpGroup && (op.Kind != OpApplying || op.Next != nil || len(op.Waiters) > 0) {
 		return nil
 	}
 	for c := range t.children.all() {
@@ -224,7 +232,7 @@ func (s *State) takeOver(t *tree) {
 	next := *op.Next
 	op.Next, op.Cursor = nil, 0
 	h.Op = &op
-	made := h.Spec.ChildTemplate // what the children were made from
+	made, selector := h.Spec.ChildTemplate, h.selector() // what the children were made from, and placed by
 	spec := next
 	spec.Children = nil
 	h.Spec = &spec
@@ -236,7 +244,9 @@ func (s *State) takeOver(t *tree) {
 	} else {
 		s.arrange(t, next.Children)
 	}
-	s.passSelector(t)
+	if h.selector() != selector {
+		s.passSelector(t)
+	}
 }
 
 // remake gives the children of simple_one_for_one that a change took down the new template; args is how many of theirs were
@@ -349,9 +359,9 @@ func (s *State) forgo(t *tree, c *Child) {
 	s.edit(t).Op = &op
 }
 
-// waitsForNode tells those who wait for a child that no node can take it, or one of its own that restarts; it is pending. A change that waits for
-// it ends without it; where children start in order it goes on when a node can take it, which may be long, and another
-// change may help.
+// waitsForNode tells those who wait for a child that no node can take it, or one of its own that restarts; it is pending. A
+// change that waits for it ends without it; where children start in order it goes on when a node can take it, which may be
+// long, and another change may help.
 func (s *State) waitsForNode(t *tree, c *Child, p *sup.Problem) {
 	c = s.answerRunners(t, c, p)
 	failed := 0

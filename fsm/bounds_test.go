@@ -60,6 +60,23 @@ func TestANameIsKeptForItsDataDirectory(t *testing.T) {
 	}
 }
 
+// Where there are as many supervisors as there may be, a manifest may still be changed, as long as it adds none.
+func TestAChangeIsCountedByWhatItAdds(t *testing.T) {
+	w := newWorld(t)
+	w.register("n1")
+	pool := spec("pool", childOf("w1"), childOf("db{;d1}"))
+	w.ask(Command{StartSupervisor: &StartSupervisor{Spec: pool, Home: "n1"}})
+	w.settle()
+	same, more := spec("pool", childOf("w1#2"), childOf("db{;d1,d2}")), spec("pool", childOf("db{;d1}"), childOf("more{;}"))
+	w.s.running = MaxSupervisors
+	if _, p := w.s.Changes(&same); p != nil {
+		t.Error(p)
+	}
+	if _, p := w.s.Changes(&more); p == nil || p.Code != sup.CodeQuotaExceeded {
+		t.Errorf("one more than there may be: %v", p)
+	}
+}
+
 // A requests table over its bound forgets the oldest outcomes, never a pending request.
 func TestKeysAreBounded(t *testing.T) {
 	q := newRequests()

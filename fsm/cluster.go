@@ -76,7 +76,8 @@ func (s *State) released(c *Released) Result {
 		for _, id := range owed {
 			s.stoppedSlot(t, t.children.get(id))
 		}
-		s.advance(t)
+		s.stir(t)
+		s.advanceAll() // each supervisor goes on before the next, in the order of their creation
 	}
 	return Result{Status: OK}
 }

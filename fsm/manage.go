@@ -24,7 +24,7 @@ func (s *State) enqueue(t *tree, q Queued) Result {
 	switch {
 	case t.head.Op == nil && len(t.head.Queue) == 0 || s.isPending(t, q):
 		return s.carryOut(t, q)
-	case q.ApplyManifest != nil && !s.held && s.stuck(t) != nil:
+	case q.ApplyManifest != nil && s.stuck(t) != nil:
 		return s.carryOut(t, q)
 	case len(t.head.Queue) >= MaxQueue:
 		return refused(busy(fmt.Sprintf("%d requests wait for supervisor %s already; try again later", MaxQueue, t.head.Name), MaxQueue))

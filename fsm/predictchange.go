@@ -8,7 +8,7 @@ func (s *State) prospectsOfApply(c *ApplyManifest) []Prospect {
 	if t == nil || t.head.Status == sup.StatusStopped {
 		return s.prospectsOfStart(&StartSupervisor{Spec: c.Spec, Home: c.Home})
 	}
-	if !t.idle() || t.mayApply(&c.Spec) != nil {
+	if !t.idle() || s.mayApply(t, &c.Spec) != nil {
 		return nil
 	}
 	changes, _ := t.changes(&c.Spec)

@@ -26,18 +26,23 @@ func (s *State) raise(t *tree, c *Child) {
 	s.raiseTree(spec, &Supervisor{Name: name, Home: t.head.Home, Op: &Op{}})
 }
 
-// passSelector gives a selector that has changed to the children that are supervisors and name none.
+// passSelector has a supervisor's selector, which has changed, hold from now on: for children that wait for a node, and in those
+// that are supervisors and name none.
 func (s *State) passSelector(t *tree) {
 	sel := t.head.selector()
 	for c := range t.children.all() {
-		if !c.IsSupervisor() || c.Phase == Unplaced || c.Spec.Supervisor.Selector != nil {
-			continue
+		switch {
+		case !c.IsSupervisor():
+			if c.Spec.Selector == nil {
+				s.tellAnew(c)
+			}
+		case c.Phase != Unplaced && c.Spec.Supervisor.Selector == nil:
+			sub := s.trees.get(c.Key.Supervisor.Sub(c.Key.Child))
+			spec := *sub.head.Spec
+			spec.Selector = &sel
+			s.edit(sub).Spec = &spec
+			s.passSelector(sub)
 		}
-		sub := s.trees.get(c.Key.Supervisor.Sub(c.Key.Child))
-		spec := *sub.head.Spec
-		spec.Selector = &sel
-		s.edit(sub).Spec = &spec
-		s.passSelector(sub)
 	}
 }
 
@@ -96,7 +101,7 @@ func (s *State) lacksNode(c *Child) bool {
 	return false
 }
 
-// tellAnew has the leader say again what lacks a node, for those who wait since it was said.
+// tellAnew has the leader look again at what lacks a node, and say it again to those who wait since it was said.
 func (s *State) tellAnew(c *Child) {
 	switch {
 	case c.PendingReason != "":

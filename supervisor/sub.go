@@ -41,11 +41,17 @@ func (c ChildSpec) Levels() int {
 func (s Spec) Supervisors() int {
 	n := 1
 	for _, c := range s.Children {
-		if c.Supervisor != nil {
-			n += c.Supervisor.Supervisors()
-		}
+		n += c.Supervisors()
 	}
 	return n
+}
+
+// Supervisors is how many supervisors a child makes; 0 = it is none.
+func (c ChildSpec) Supervisors() int {
+	if c.Supervisor == nil {
+		return 0
+	}
+	return c.Supervisor.Supervisors()
 }
 
 // sub is for a child that is a supervisor: what its children have, it has not.

@@ -147,9 +147,12 @@ func (s *Sup) away(ch *Child) {
 
 // takeOver: from here on the manifest holds.
 func (s *Sup) takeOver() {
-	next := *s.change.next
+	next, before := *s.change.next, s.selector()
 	s.change.next = nil
 	s.Spec = next
+	if s.selector() != before {
+		s.placedAnew()
+	}
 	if n := len(s.stamps) - next.Intensity.MaxRestarts; n > 0 {
 		s.stamps = s.stamps[n:] // the newest count
 	}
@@ -176,6 +179,18 @@ func (s *Sup) takeOver() {
 		ordered = append(ordered, ch)
 	}
 	s.Children = ordered
+}
+
+// placedAnew: another selector holds for what is placed from now on, also for what waits for a node.
+func (s *Sup) placedAnew() {
+	for _, ch := range s.Children {
+		switch {
+		case !ch.isSup() && ch.Spec.Selector == nil:
+			ch.Unplaceable = false
+		case ch.own != nil && (ch.own.Spec.Selector == nil || ch.own.Spec.Selector.Kind == ""):
+			ch.own.placedAnew()
+		}
+	}
 }
 
 func (s *Sup) anew(ch *Child, spec sup.ChildSpec) {
@@ -233,7 +248,7 @@ func (s *Sup) cutIn() {
 }
 
 // waitsForNode (S19): a child is pending. A change ends without it; where children start in order it goes on when there is a node,
-// those who asked are told at once, and another change may help.
+// and those who asked are told at once.
 func (s *Sup) waitsForNode(ch *Child, code sup.Code) {
 	s.doneWith(ch, code)
 	if s.inOrder() && s.Op == applying {
@@ -259,8 +274,11 @@ func (s *Sup) cutsIn() bool {
 
 // stuck: all that starts in order waits for one child, or one of its tree, that no node can take.
 func (s *Sup) stuck() bool {
-	if !s.inOrder() || s.Op != working && (s.Op != applying || s.change.next != nil) || s.goesDown() {
+	if s.c.held || !s.inOrder() || s.Op != working && (s.Op != applying || s.change.next != nil) || s.goesDown() {
 		return false
+	}
+	if s.Op == applying && len(s.change.waiters) > 0 {
+		return false // somebody waits for that change
 	}
 	busy, lacks := 0, false
 	for _, ch := range s.Children {

@@ -51,7 +51,7 @@ func (d *draw) settle(w *World, entries int) error {
 		for _, s := range w.Model.Sups {
 			for _, ch := range s.Children {
 				switch {
-				case order != "tick" || ch.isSup():
+				case order != "tick" || ch.isSup() || ch.owed:
 				case ch.State == Placed:
 					order = fmt.Sprintf("running %s#%d", ch.Key(), ch.Inc)
 				case ch.State == Stopping:
@@ -92,9 +92,9 @@ func (d *draw) step(w *World) error {
 	if d.chance("several", 15) {
 		n = rapid.IntRange(2, 4).Draw(d.t, "orders")
 	}
-	// Which tree is down first after a restore no rule says, and what is above it goes on accordingly: only without trees.
-	if d.levels == 1 && d.chance("restore", 2) {
-		return w.Step(0, []string{"bump", "released"}, func([]*Child) (places, unplaced []string) { return nil, nil })
+	if d.chance("restore", 2) {
+		orders := []string{"bump", "released"}
+		return w.Step(0, orders[:rapid.IntRange(1, 2).Draw(d.t, "released at once")], func([]*Child) (places, unplaced []string) { return nil, nil })
 	}
 	// The orders of one entry are drawn before any of them happens: the later ones may be overtaken by the earlier.
 	orders := make([]string, 0, n)
@@ -131,7 +131,7 @@ func (d *draw) order(w *World) string {
 		for _, ch := range s.Children {
 			all = append(all, ch)
 			switch {
-			case ch.isSup():
+			case ch.isSup() || ch.owed:
 			case ch.State == Placed:
 				placed = append(placed, ch)
 			case ch.State == Running:
@@ -160,6 +160,7 @@ func (d *draw) order(w *World) string {
 		}
 	}
 	add(4, true, func() string { return "tick" })
+	add(40, m.held, func() string { return "released" })
 	add(30, len(placed) > 0, func() string { return "running " + run(one(d, "child", placed)) })
 	add(8, len(placed) > 0, func() string { return "initfailed " + run(one(d, "child", placed)) })
 	add(3, len(placed) > 0, func() string {
@@ -172,6 +173,9 @@ func (d *draw) order(w *World) string {
 		return "ended " + run(one(d, "child", stopping)) + " " + string(one(d, "reason", exits[1:]))
 	})
 	add(1, len(stopping) > 0, func() string { return "initfailed " + run(one(d, "child", stopping)) })
+	add(2, len(placed)+len(running)+len(stopping) > 0, func() string {
+		return "moved " + run(one(d, "child", slices.Concat(placed, running, stopping))) + " " + string(one(d, "reason", exits[1:]))
+	})
 	add(5, len(all) > 0, func() string { return d.late(w, one(d, "child", all)) })
 	add(20, len(gone) > 0, func() string { return "register " + string(one(d, "node", gone)) })
 	add(1, len(live) > 0, func() string { return "register " + string(one(d, "node", live)) })

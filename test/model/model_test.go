@@ -29,7 +29,7 @@ func TestModel(t *testing.T) {
 				"terminate ok", "terminate pending", "terminate refused", "restart pending", "restart refused", "running ok", "running stale",
 				"ended ok", "ended stale", "initfailed ok", "initfailed stale", "down ok", "leave ok", "left ok", "register ok", "again ok",
 				"again pending", "again refused", "restart_intensity_exceeded", "child_migrated", "supervisor_stopped", "node_failure_detected",
-				"apply ok", "apply pending", "apply refused", "rebalance ok", "move ok",
+				"apply ok", "apply pending", "apply refused", "rebalance ok", "move ok", "moved ok", "bump ok", "released ok",
 			} {
 				if met[what] == 0 && !t.Failed() {
 					t.Errorf("%s did not happen in any story", what)

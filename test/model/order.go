@@ -24,7 +24,7 @@ import (
 //	                                             or ID[:RESTART][*]{STRATEGY,…,CHILD,…}, a supervisor of its own
 //	apply SUP STRATEGY …, as start · rebalance [N] · bump · released
 //	add SUP [CHILD] · terminate SUP/ID · restart SUP/ID · stop SUP [REASON]
-//	running SUP/ID[#INC] · ended SUP/ID[#INC] REASON · initfailed SUP/ID[#INC] · move SUP/ID[#INC]   INC is the entry that placed it
+//	running SUP/ID[#INC] · ended SUP/ID[#INC] REASON · moved SUP/ID[#INC] REASON · initfailed SUP/ID[#INC] · move SUP/ID[#INC]   INC is the entry that placed it
 //	again K                                      the K-th request is asked again under its key
 //
 // The child of simple_one_for_one's start is its template.

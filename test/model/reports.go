@@ -8,7 +8,7 @@ import (
 
 // report finds the child of a report. A report on another incarnation than the one that the slot holds is stale (S32, A5).
 func (c *Cluster) reported(k sup.Key, inc uint64) *Child {
-	if ch := c.Child(k); ch != nil && !ch.isSup() && ch.held() && ch.Inc == inc {
+	if ch := c.Child(k); ch != nil && !ch.isSup() && ch.held() && !ch.owed && ch.Inc == inc {
 		return ch
 	}
 	return nil
@@ -49,6 +49,22 @@ func (c *Cluster) ReportEnded(k sup.Key, inc uint64, reason sup.ExitReason) Answ
 	} else {
 		s.exited(ch, reason, "")
 	}
+	s.advance()
+	return ok
+}
+
+// ReportMoved: nothing of the incarnation is left, its node was told to move it; the Move may come later, or was lost.
+func (c *Cluster) ReportMoved(k sup.Key, inc uint64, reason sup.ExitReason) Answer {
+	ch := c.reported(k, inc)
+	if ch == nil {
+		return stale
+	}
+	if ch.State != Stopping {
+		ch.stop(move)
+	}
+	s, followed := ch.sup, ch.then
+	ch.ended(reason)
+	s.stopped(ch, followed)
 	s.advance()
 	return ok
 }
@@ -96,7 +112,7 @@ func (s *Sup) neverStarted(ch *Child, code sup.Code) {
 	switch {
 	case s.Op == stopping:
 		s.remove(ch)
-	case s.Op == starting && len(ch.runs) == 0:
+	case s.Op == starting:
 		s.failStart(code)
 	default:
 		ch.answer(code)

@@ -151,10 +151,13 @@ func (c *Cluster) terminate(key string, k sup.Key, reason string) {
 	}
 	ch.answer(sup.CodeChildNotFound)
 	ch.waiters = append(ch.waiters, key)
-	if ch.held() {
+	switch {
+	case ch.held():
 		ch.farewell = reason
 		ch.stop(terminate)
-	} else {
+	case c.held: // what holds it now nobody knows
+		ch.State, ch.then, ch.owed, ch.due, ch.halt = Stopping, terminate, true, false, false
+	default:
 		s.remove(ch)
 		s.endedForGood(ch) // S38: by hand whatever its state, also one that had ended before a manifest set auto_shutdown
 	}

@@ -183,12 +183,14 @@ func (s *Sup) restartGroup(reach []*Child) {
 			ch.again("")
 		}
 	}
-	s.work()
+	if s.Op == idle {
+		s.Op = working
+	}
 }
 
-// work makes what is due or to be down an operation of the supervisor.
+// work makes what is due an operation of the supervisor, as soon as it can go on.
 func (s *Sup) work() {
-	if s.Op == idle && s.inOrder() {
+	if s.Op == idle && s.inOrder() && !s.c.held {
 		s.Op = working
 	}
 }
@@ -215,7 +217,7 @@ func (s *Sup) advance() {
 
 func (s *Sup) step() (again bool) {
 	switch {
-	case s.c.held && (s.Op == stopping || s.Op == applying || s.inOrder()):
+	case s.c.held && (s.Op == stopping || s.inOrder()):
 		return false
 	case s.Op == stopping:
 		return s.stepStop()
@@ -229,7 +231,7 @@ func (s *Sup) step() (again bool) {
 
 // stepAtOnce (S10): the inits of one_for_one and simple_one_for_one may overlap.
 func (s *Sup) stepAtOnce() bool {
-	complete, away := true, s.Op != applying || s.goesAway()
+	complete, away := true, s.Op != applying || !s.c.held && s.goesAway()
 	for _, ch := range s.Children {
 		if ch.due {
 			ch.want()

@@ -216,6 +216,9 @@ func (w *World) order(text string) (fsm.Command, Answer, error) {
 	case "ended":
 		r := report(fsm.ReportEnded)
 		return fsm.Command{Report: r}, m.ReportEnded(r.Key, r.Inc.Index, r.Reason), nil
+	case "moved":
+		r := report(fsm.ReportMoved)
+		return fsm.Command{Report: r}, m.ReportMoved(r.Key, r.Inc.Index, r.Reason), nil
 	case "initfailed":
 		r := report(fsm.ReportInitFailed)
 		r.Reason = sup.ExitError
