@@ -123,13 +123,16 @@ func (c *Child) Status(now int64) sup.Status {
 	return sup.StatusStarting
 }
 
-// info is the child as users see it, at cluster time now and wall time wall.
+// info is the child as users see it, at cluster time now and wall time wall; it shares nothing with c.
 func (c *Child) info(now, wall int64, selector sup.Selector) sup.ChildInfo {
+	own := *c.Spec
+	own.Supervisor = nil // not shown
+	own = own.Clone()
 	i := sup.ChildInfo{
-		ID: c.Key.Child, Supervisor: c.Key.Supervisor, Behavior: c.Spec.Behavior, Args: c.Spec.Args,
-		Restart: c.Spec.Restart, Selector: &selector, ShutdownTimeout: c.ShutdownTimeout(), Significant: c.Spec.Significant,
-		Status: c.Status(now), Node: c.Node, RestartCount: c.RestartCount, Hanging: c.Hanging, Backoff: c.Spec.Backoff,
-		Require: c.Spec.Require, MaxPerNode: c.Spec.MaxPerNode,
+		ID: c.Key.Child, Supervisor: c.Key.Supervisor, Behavior: own.Behavior, Args: own.Args,
+		Restart: own.Restart, Selector: &selector, ShutdownTimeout: c.ShutdownTimeout(), Significant: own.Significant,
+		Status: c.Status(now), Node: c.Node, RestartCount: c.RestartCount, Hanging: c.Hanging, Backoff: own.Backoff,
+		Require: own.Require, MaxPerNode: own.MaxPerNode,
 	}
 	if c.IsSupervisor() {
 		i.Type = sup.TypeSupervisor

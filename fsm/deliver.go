@@ -2,7 +2,6 @@ package fsm
 
 import (
 	"fmt"
-	"strings"
 
 	sup "github.com/supnode/supnode/supervisor"
 )
@@ -44,17 +43,15 @@ func (o Outcome) Kept() Outcome {
 	}
 	if o.Problem != nil {
 		p := *o.Problem
-		p.Detail = keptText(p.Detail)
+		p.Detail = KeptText(p.Detail)
 		p.Errors = nil
 		for _, e := range o.Problem.Errors {
-			p.Errors = append(p.Errors, sup.FieldError{Location: keptText(e.Location), Message: keptText(e.Message)})
+			p.Errors = append(p.Errors, sup.FieldError{Location: KeptText(e.Location), Message: KeptText(e.Message)})
 		}
 		o.Problem = &p
 	}
 	return o
 }
-
-func keptText(text string) string { return truncate(strings.ToValidUTF8(text, "\uFFFD"), MaxDetail) }
 
 // undelivered ends the messages that a node was to deliver whose session is over.
 func (s *State) undelivered(n sup.NodeName) {

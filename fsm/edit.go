@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"strings"
 	"unicode/utf8"
 
 	sup "github.com/supnode/supnode/supervisor"
@@ -263,6 +264,10 @@ func (s *State) nextTicket() uint64 {
 	s.ticket++
 	return s.ticket
 }
+
+// KeptText is what the log takes of a text that some program's code wrote: valid UTF-8, MaxDetail bytes at most. An entry with
+// other text could not be read back, by any replica.
+func KeptText(text string) string { return truncate(strings.ToValidUTF8(text, "\uFFFD"), MaxDetail) }
 
 // truncate cuts text to at most n bytes, at the start of a rune.
 func truncate(text string, n int) string {

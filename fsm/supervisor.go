@@ -145,7 +145,11 @@ func (t *tree) info(now, wall int64) sup.Info {
 		AutoShutdown: h.Spec.AutoShutdown, ChildCount: t.children.len(), ChildrenByNode: make(map[sup.NodeName]int, len(t.onNode)),
 		TotalRestarts: h.TotalRestarts, NodeFailureRestarts: h.NodeFailureRestarts,
 		RestartsInWindow: len(h.intensity().InWindow(h.Stamps, now)), CreatedIndex: h.Created,
-		ChildTemplate: h.Spec.ChildTemplate, MaxChildren: h.Spec.MaxChildren, Spread: h.Spec.Spread,
+		MaxChildren: h.Spec.MaxChildren, Spread: h.Spec.Spread,
+	}
+	if h.Spec.ChildTemplate != nil {
+		template := h.Spec.ChildTemplate.Clone()
+		i.ChildTemplate = &template
 	}
 	for n, k := range t.onNode { // any order: it becomes a map again
 		i.ChildrenByNode[n] = k

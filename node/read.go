@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -18,7 +19,7 @@ const maxStaying = 100
 const MaxPage = 1000
 
 // Read answers a query: linearizable by the leader (R1), or with Query.Stale from this node's own replica; a plain agent
-// has none and asks a server. Errors are *supervisor.Problem, or ctx's.
+// has none and asks a server. The answer is the caller's own. Errors are *supervisor.Problem, or ctx's.
 func (n *Node) Read(ctx context.Context, q Query) (Answer, error) {
 	if !utf8.ValidString(string(q.Supervisor) + string(q.Child) + string(q.Node) + string(q.Status) + q.After) {
 		return Answer{}, sup.InvalidSpec([]sup.FieldError{{Location: "request", Message: "it has text that is not UTF-8"}})
@@ -193,7 +194,7 @@ func (n *Node) uptime(i sup.Info) sup.Info {
 func (n *Node) nodeInfo(s *fsm.State, m *fsm.Node, leader sup.NodeName) sup.NodeInfo {
 	info := sup.NodeInfo{
 		Name: m.Name, Addr: m.Addr, Status: string(m.Status), Role: "agent", Tags: map[string]string{},
-		Behaviors: m.Behaviors, ChildCount: s.CountOn(m.Name), Incarnation: m.Session.Gen<<40 + m.Session.Seq,
+		Behaviors: slices.Clone(m.Behaviors), ChildCount: s.CountOn(m.Name), Incarnation: m.Session.Gen<<40 + m.Session.Seq,
 		Drained: m.Drained,
 	}
 	if info.Behaviors == nil {

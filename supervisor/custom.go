@@ -10,7 +10,7 @@ import (
 // SelectorFunc chooses one of the nodes for a child, or says in an error why none will do (S29). The leader calls it: on a
 // goroutine of its own, for SelectorTimeout at most, and for one child of a supervisor after the other, so that each call sees
 // where the former ones went. It is called again whenever the child needs a node, and by every later leader, so it is to be
-// registered on every server. nodes are by name, at least one, and the function's own to change.
+// registered on every server. nodes are by name, at least one; they and child are the function's own to change.
 type SelectorFunc func(nodes []SelectorNode, child SelectorChild) (NodeName, error)
 
 // SelectorNode is a node that may take the child.

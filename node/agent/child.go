@@ -178,7 +178,7 @@ func (m *Machine) ended(ev Ended) {
 	case c.phase == starting && ev.Reason != sup.ExitNodeDown: // what was lost with its guardian did not fail (A6)
 		kind = fsm.ReportInitFailed
 	}
-	m.report(fsm.Report{Key: ev.Key, Inc: ev.Inc, Kind: kind, Reason: ev.Reason, Detail: clip(ev.Detail)})
+	m.report(fsm.Report{Key: ev.Key, Inc: ev.Inc, Kind: kind, Reason: ev.Reason, Detail: fsm.KeptText(ev.Detail)})
 }
 
 // hangs tells the leader of a child that does not end. One that this node stops by itself, or of a session that is over, is
@@ -215,13 +215,4 @@ func compareKeys(a, b sup.Key) int {
 		return c
 	}
 	return strings.Compare(string(a.Child), string(b.Child))
-}
-
-// clip makes a detail fit for a report: valid UTF-8 of at most fsm.MaxDetail bytes.
-func clip(s string) string {
-	s = strings.ToValidUTF8(s, "\uFFFD")
-	if len(s) > fsm.MaxDetail {
-		s = strings.ToValidUTF8(s[:fsm.MaxDetail], "")
-	}
-	return s
 }

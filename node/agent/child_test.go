@@ -184,7 +184,7 @@ func TestFailedInitIsReportedAsSuch(t *testing.T) {
 	if d := find[Send](r.got)[0].Frame.Reports[0].Detail; !utf8.ValidString(d) {
 		t.Errorf("detail %q", d)
 	}
-	if d := clip(strings.Repeat("é", fsm.MaxDetail)); len(d) > fsm.MaxDetail || !utf8.ValidString(d) {
+	if d := fsm.KeptText(strings.Repeat("é", fsm.MaxDetail)); len(d) > fsm.MaxDetail || !utf8.ValidString(d) {
 		t.Errorf("a long detail has %d bytes", len(d))
 	}
 }

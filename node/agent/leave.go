@@ -3,6 +3,7 @@ package agent
 import (
 	"slices"
 
+	"github.com/supnode/supnode/fsm"
 	"github.com/supnode/supnode/rpc"
 	sup "github.com/supnode/supnode/supervisor"
 )
@@ -134,7 +135,7 @@ func (m *Machine) goodbye() {
 	}
 	if len(m.children) == 0 && len(m.reports.open) == 0 && !l.done {
 		l.done = true
-		m.ask(rpc.FromAgent{Goodbye: &rpc.Goodbye{Session: m.session, Done: true, Why: clip(l.why)}})
+		m.ask(rpc.FromAgent{Goodbye: &rpc.Goodbye{Session: m.session, Done: true, Why: fsm.KeptText(l.why)}})
 	}
 	m.due(l.sent + m.period())
 }

@@ -77,7 +77,7 @@ func (m *Machine) takeChoice(a verdictOf, t target, eligible []sup.Candidate) (s
 	refused := func(format string, args ...any) (sup.NodeName, *sup.Problem) {
 		m.placer.againAt = min(m.placer.againAt, m.now+selectAgain)
 		return "", &sup.Problem{Code: sup.CodeNoAvailableNode, Selector: t.sel.Custom,
-			Detail: fmt.Sprintf("selector %q "+format, append([]any{t.sel.Custom}, args...)...)}
+			Detail: fsm.KeptText(fmt.Sprintf("selector %q "+format, append([]any{t.sel.Custom}, args...)...))}
 	}
 	switch {
 	case a.seat != t.child.Seat:
@@ -98,7 +98,7 @@ func (m *Machine) askSelector(t target, eligible []sup.Candidate) {
 	cu.last++
 	q := question{id: cu.last, key: t.child.Key, seat: t.child.Seat}
 	ask := Select{ID: q.id, Selector: t.sel.Custom, Key: q.key, Child: sup.SelectorChild{
-		Supervisor: q.key.Supervisor, Spec: *t.child.Spec, LastNode: t.child.LastNode, RestartCount: t.child.RestartCount,
+		Supervisor: q.key.Supervisor, Spec: t.child.Spec.Clone(), LastNode: t.child.LastNode, RestartCount: t.child.RestartCount,
 	}}
 	for _, c := range eligible {
 		q.given = append(q.given, c.Name)

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/supnode/supnode/fsm"
@@ -48,6 +49,8 @@ func TestS29CustomSelectorsAreAskedOneChildAfterTheOther(t *testing.T) {
 	w.want(q.Selector == "gpu" && len(q.Nodes) == 3 && q.Nodes[1].Name == "n2" && q.Nodes[1].Children == 0 && q.Nodes[1].Behaviors[0] == "job" &&
 		q.Child.Supervisor == "a" && q.Child.Spec.ID == "x", "%+v", q)
 	w.want(w.st.Child(q.Key).Wants, "the slot waits")
+	*q.Child.Spec.ShutdownTimeout, q.Nodes[0].Behaviors[0] = 0, "scribbled"
+	w.want(w.st.Child(q.Key).ShutdownTimeout() > 0 && w.st.Node("n1").Behaviors[0] == "job", "what a selector is given is its own")
 	w.answer(q, "n2", "")
 	w.want(w.node(key("a", "x")) == "n2", "placed on %s", w.node(key("a", "x")))
 	next := w.questions()
@@ -71,6 +74,9 @@ func TestS29WithoutAChoiceNothingIsPlaced(t *testing.T) {
 		{"an error", "gpu", "", "all are busy", sup.CodeNoAvailableNode, `selector "gpu" chose no node: all are busy`},
 		{"no such node", "gpu", "n9", "", sup.CodeNoAvailableNode, `selector "gpu" chose node "n9", which is not among those that it was given`},
 		{"no node", "gpu", "", "", sup.CodeNoAvailableNode, `selector "gpu" chose node ""`},
+		{"words that are no text", "gpu", "", "all \xff busy", sup.CodeNoAvailableNode, "chose no node: all \uFFFD busy"},
+		{"words without end", "gpu", "", strings.Repeat("é", fsm.MaxDetail), sup.CodeNoAvailableNode, "chose no node: ééé"},
+		{"a name without end", "gpu", strings.Repeat("\x00", fsm.MaxDetail), "", sup.CodeNoAvailableNode, `chose node "\x00\x00`},
 		{"it is not there", "best", "", "", sup.CodeSelectorNotRegistered, `the leader, n1, has no selector "best"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -89,6 +95,7 @@ func TestS29WithoutAChoiceNothingIsPlaced(t *testing.T) {
 			o, _, _ := w.st.Outcome("key-" + itoa(w.serial))
 			w.want(o != nil && o.Problem != nil && o.Problem.Code == c.code && strings.Contains(o.Problem.Detail, c.words), "%+v", o)
 			w.want(c.code != sup.CodeSelectorNotRegistered || o.Problem.Selector == c.selector, "%+v", o.Problem)
+			w.want(utf8.ValidString(o.Problem.Detail) && len(o.Problem.Detail) <= fsm.MaxDetail, "%d bytes, which no log may take", len(o.Problem.Detail))
 			w.want(w.st.Child(key("a", "x")) == nil, "nothing is kept")
 		})
 	}
