@@ -6,15 +6,14 @@ import (
 	sup "github.com/supnode/supnode/supervisor"
 )
 
-// waits makes a child that crashed, and wants to run again, wait (S20). The chance in the wait is a hash of the child and of the
+// waits makes a child that crashed, and wants to run again, wait (S20); c is this turn's copy. The chance in the wait is a hash of the child and of the
 // entry in which it crashed: replicas that apply the entry agree on it, and nothing about it needs to be proposed, which
 // would fail for crashes that the leader does not foresee.
-func (s *State) waits(t *tree, c *Child) {
+func (s *State) waits(c *Child) {
 	b := c.Spec.Backoff
 	if b == nil || c.IsSupervisor() {
 		return
 	}
-	c = s.editChild(t, c)
 	c.Crashes++
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(c.Key.String()))

@@ -10,6 +10,9 @@ import (
 // checkTree checks a supervisor and its children; it counts who waits for which request, and the seats that are taken.
 func (s *State) checkTree(t *tree, waits map[string]int, seats *int) error {
 	h := t.head
+	if len(h.Spec.Children) > 0 {
+		return fmt.Errorf("C4: supervisor %q has children in its spec beside those in its records", h.Name)
+	}
 	var order uint64
 	active, outstanding, wants, dues := 0, 0, 0, 0
 	onNode := map[sup.NodeName]int{}

@@ -67,7 +67,7 @@ func (s *State) move(c *Move) Result {
 		return stale()
 	}
 	child := t.children.get(c.Key.Child)
-	if child == nil || child.Inc != c.Inc || !s.Moves(child).Now {
+	if child == nil || c.Inc.IsZero() || child.Inc != c.Inc || !s.Moves(child).Now {
 		return stale()
 	}
 	if child.Toward != "" && !s.reachable(child) {

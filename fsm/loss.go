@@ -57,7 +57,6 @@ func (s *State) loseNode(m *member, why string, failed bool) {
 		}
 		n := inOneTree(slots)
 		s.lost(t, slots[:n], why, failed)
-		s.stir(t)
 		s.advanceAll() // what goes down with it does so before its own decision
 		slots = slots[n:]
 	}
@@ -111,7 +110,6 @@ func (s *State) lost(t *tree, slots []*Child, why string, failed bool) {
 		case c.leaves():
 			s.leftChild(t, c)
 		case !c.Started():
-			c = s.editChild(t, c)
 			if s.restarts(t) {
 				c.Lost = 0 // nobody waits for the start, which is no failure then (S16)
 			}

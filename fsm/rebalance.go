@@ -164,7 +164,7 @@ func (s *State) rebalance(c *Rebalance) Result {
 	o := &Outcome{Moves: []sup.Move{}}
 	for _, m := range c.Moves[:min(len(c.Moves), MaxMoves)] {
 		t := s.trees.get(m.Supervisor)
-		if t == nil {
+		if t == nil || t.head.stopping() {
 			continue
 		}
 		child, to := t.children.get(m.Child), s.Node(m.To)

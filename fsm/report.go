@@ -10,7 +10,7 @@ func (s *State) report(r *Report) Result {
 		return stale()
 	}
 	c := t.children.get(r.Key.Child)
-	if c == nil || c.Phase == Unplaced || c.Inc.IsZero() || c.Inc != r.Inc {
+	if c == nil || c.Inc.IsZero() || c.Inc != r.Inc { // a free slot has none, and a supervisor's never has
 		return stale()
 	}
 	switch r.Kind {
@@ -89,7 +89,6 @@ func (s *State) ended(t *tree, c *Child, reason sup.ExitReason, detail string) {
 		// Its init returned too: an init that does not is reported as such. The word of it was overtaken.
 		s.runs(t, c)
 		if !c.IsSupervisor() { // whose tree is gone already: nothing may ask it to stop before its record says so
-			s.stir(t)
 			s.advanceAll() // as between two reports
 		}
 		c = t.children.get(c.Key.Child)
@@ -167,7 +166,7 @@ func (s *State) decide(t *tree, c *Child, v sup.Verdict, avoid sup.NodeName, p *
 		} else {
 			c = s.again(t, c, avoid)
 		}
-		s.waits(t, c)
+		s.waits(c)
 		s.restartGroup(t, c)
 	}
 }

@@ -47,6 +47,7 @@ func play(t *testing.T, text string) string {
 		t.Fatal("the script does not open with its story")
 	}
 	p := &player{world: newWorld(t)}
+	p.keeps = true
 	for line := range strings.Lines(text) {
 		line = strings.TrimRight(line, "\n")
 		switch {

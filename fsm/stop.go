@@ -90,7 +90,7 @@ func (s *State) calm(t *tree, c *Child, p *sup.Problem) {
 		c = s.editChild(t, c)
 		c.Part = 0
 	}
-	if c.Phase == Stopping && c.Why != WhyTerminate && c.Why != WhyShutdown {
+	if c.Phase == Stopping {
 		s.editChild(t, c).Why = WhyShutdown
 	}
 }

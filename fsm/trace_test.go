@@ -117,6 +117,9 @@ func outcome(o *Outcome) string {
 	if o == nil {
 		return "is free again"
 	}
+	if o.Problem == nil && o.Supervisor == "" && o.Node == "" && o.Moves == nil && o.Reply == nil {
+		return "done, of nobody"
+	}
 	if o.Problem != nil {
 		text := "fails: " + o.Problem.Error()
 		if len(o.Problem.Reasons) > 0 {

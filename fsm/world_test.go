@@ -16,6 +16,7 @@ type world struct {
 	custom  map[string]string // what the leader's custom selectors answer: a node, or ! and why there is none
 	draw    uint64
 	keys    int
+	keeps   bool     // it sees that an entry leaves alone what readers hold
 	log     [][]byte // encoded entries, in order
 	last    Applied
 }
@@ -65,7 +66,16 @@ func (w *world) commit(e Entry) Applied {
 		w.t.Fatal(err)
 	}
 	w.log = append(w.log, b)
+	var held *Image
+	var was []byte
+	if w.keeps {
+		held = w.s.Capture()
+		was = encoded(w.t, held)
+	}
 	w.last = w.s.Apply(w.s.index+1, decoded)
+	if w.keeps && !bytes.Equal(was, encoded(w.t, held)) {
+		w.t.Fatalf("entry %d changes records that a reader, or a snapshot in the making, holds", w.s.index)
+	}
 	if err := w.s.Check(); err != nil {
 		w.t.Fatalf("entry %d: %v", w.s.index, err)
 	}
@@ -173,8 +183,13 @@ func (w *world) reboot() {
 
 func snapshot(t tb, s *State) []byte {
 	t.Helper()
+	return encoded(t, s.Capture())
+}
+
+func encoded(t tb, i *Image) []byte {
+	t.Helper()
 	var b bytes.Buffer
-	if _, err := s.Capture().WriteTo(&b); err != nil {
+	if _, err := i.WriteTo(&b); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()
