@@ -109,9 +109,7 @@ func (s *State) change(t *tree, key string, c *ApplyManifest) Result {
 	next, waits := c.Spec, s.stuck(t)
 	op := &Op{Kind: OpApplying, Next: &next, Changes: changes, Waiters: keys(key)}
 	s.edit(t).Op = op
-	children := make([]*Child, 0, len(parts))
 	for c := range t.children.all() {
-		children = append(children, c)
 		if c.Part == PartStarts { // by the change before
 			op.Left++
 		}
@@ -123,7 +121,7 @@ func (s *State) change(t *tree, key string, c *ApplyManifest) Result {
 	case parts[waits.Key.Child] == 0: // one of its own waits, and the change leaves it alone
 		s.tellAnew(waits)
 	}
-	for _, c := range children {
+	for _, c := range slices.Collect(t.children.all()) {
 		part := parts[c.Key.Child]
 		if c.Why == WhyTerminate && !t.head.simple() {
 			part = PartGone // and started anew, when the manifest names it
@@ -133,41 +131,6 @@ func (s *State) change(t *tree, key string, c *ApplyManifest) Result {
 		}
 	}
 	return Result{Status: Pending}
-}
-
-// stuck is the child for which all that starts in order waits because no node can take it, or one of its children; nil =
-// nothing does. What may help is another manifest, so a change does not wait for it; for another change it does, as long as
-// somebody waits for that.
-func (s *State) stuck(t *tree) *Child {
-	op := t.head.Op
-	if s.held || op == nil || !t.head.Spec.Strategy.InOrder() || op.Down != 0 || t.busy() != 1 {
-		return nil
-	}
-	if op.Kind != OpGroup && (op.Kind != OpApplying || op.Next != nil || len(op.Waiters) > 0) {
-		return nil
-	}
-	for c := range t.children.all() {
-		if s.lacksNode(c) {
-			return c
-		}
-	}
-	return nil
-}
-
-// changeStuck lets the changes that wait cut in on what waits for a node.
-func (s *State) changeStuck(t *tree) {
-	for {
-		i := slices.IndexFunc(t.head.Queue, func(q Queued) bool { return q.ApplyManifest != nil })
-		if i < 0 || s.stuck(t) == nil {
-			return
-		}
-		h := s.edit(t)
-		q := h.Queue[i]
-		h.Queue = slices.Delete(slices.Clone(h.Queue), i, i+1)
-		if res := s.carryOut(t, q); res.Status != Pending {
-			s.settle(q.Key, res)
-		}
-	}
 }
 
 // takePart makes a child one that is to go down.
@@ -357,35 +320,6 @@ func (s *State) forgo(t *tree, c *Child) {
 	op := *t.head.Op
 	op.Next = &rest
 	s.edit(t).Op = &op
-}
-
-// waitsForNode tells those who wait for a child that no node can take it, or one of its own that restarts; it is pending. A
-// change that waits for it ends without it; where children start in order it goes on when a node can take it, which may be
-// long, and another change may help.
-func (s *State) waitsForNode(t *tree, c *Child, p *sup.Problem) {
-	c = s.answerRunners(t, c, p)
-	failed := 0
-	if t.head.applying() {
-		failed = t.head.Op.Missed
-	}
-	s.doneWith(t, c, p)
-	if t.head.Spec.Strategy.InOrder() {
-		if t.head.applying() {
-			op := *t.head.Op
-			waiters := op.Waiters
-			op.Waiters = nil
-			s.edit(t).Op = &op
-			told := explained(p, "; the change goes on when it has started"+absent(failed))
-			for _, key := range waiters {
-				s.complete(key, &Outcome{Supervisor: t.head.Name, Child: c.Key.Child, Problem: told})
-			}
-		}
-		s.stir(t) // for the changes that wait
-	}
-	if s.restarts(t) {
-		parent, sub := s.parent(t.head.Name)
-		s.waitsForNode(parent, sub, p)
-	}
 }
 
 // changed ends a change.

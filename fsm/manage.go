@@ -84,16 +84,17 @@ func (s *State) startChild(t *tree, key string, c *StartChild) Result {
 // restartChild stops a child and starts it again, uncounted; the request is done when it runs (S33).
 func (s *State) restartChild(t *tree, key string, k sup.Key) Result {
 	c := t.children.get(k.Child)
-	if c == nil {
+	switch {
+	case c == nil:
 		return refused(childNotFound(k))
+	case c.Why == WhyTerminate:
+		return refused(terminated(k))
 	}
 	if c.Crashes != 0 {
 		c = s.editChild(t, c)
 		c.Crashes = 0 // the waits begin anew (S20)
 	}
 	switch {
-	case c.Why == WhyTerminate:
-		return refused(terminated(k))
 	case c.Wants:
 		c = s.editChild(t, c)
 		c.NotBefore, c.Avoid = 0, nil

@@ -3,9 +3,6 @@ package fsm
 import (
 	"fmt"
 	"slices"
-	"strings"
-
-	sup "github.com/supnode/supnode/supervisor"
 )
 
 // Ineligible says why a node cannot take a child (S28), as far as the state knows; "" = it can. The leader knows more: a
@@ -63,50 +60,4 @@ func (s *State) place(p Placement) {
 		s.edit(t).Cursor = p.Node
 	}
 	s.seat(t, c, m)
-}
-
-// unplaced takes the leader's word that no node can take a slot: a first start fails with it (S12, S31), any other slot
-// stays pending with it (S19).
-func (s *State) unplaced(u Unplaceable) {
-	t := s.trees.get(u.Key.Supervisor)
-	if t == nil || s.held {
-		return
-	}
-	c := t.children.get(u.Key.Child)
-	if c == nil || !c.Wants || c.NotBefore > s.clock || u.Seat != 0 && u.Seat != c.Seat {
-		return
-	}
-	p := u.Problem
-	p.Supervisor, p.Child = u.Key.Supervisor, u.Key.Child
-	reason := pendingReason(&p)
-	if p.Detail == "" { // the leader need not find words
-		p.Detail = "no node can take it now: " + strings.TrimPrefix(reason, string(p.Code)+": ")
-	}
-	if !c.Started() && !s.restarts(t) {
-		s.startFails(t, c, &p)
-		return
-	}
-	p.Detail = truncate(p.Detail, MaxDetail) + "; the child is pending and starts as soon as a node can take it"
-	if c.PendingReason != reason {
-		c = s.editChild(t, c)
-		c.PendingReason = reason
-	}
-	s.waitsForNode(t, c, &p)
-}
-
-// pendingReason is a problem in one line: `no_available_node: n1: down; n2: draining`.
-func pendingReason(p *sup.Problem) string {
-	text := string(p.Code) + ": "
-	if len(p.Reasons) == 0 {
-		return truncate(text+p.Detail, MaxDetail)
-	}
-	for i, r := range p.Reasons {
-		if i > 0 {
-			text += "; "
-		}
-		if text += string(r.Node) + ": " + r.Reason; len(text) > MaxDetail {
-			break
-		}
-	}
-	return truncate(text, MaxDetail)
 }

@@ -57,7 +57,7 @@ func (g *generator) comesToRest() {
 			}
 		}
 	}
-	if n := g.s.requests.pending.len() - g.s.requests.delivering.len(); n != 0 {
+	if n := g.s.requests.waiting(); n != 0 {
 		g.rt.Fatalf("%d requests are pending", n)
 	}
 }

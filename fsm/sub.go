@@ -88,33 +88,6 @@ func (s *State) restarts(t *tree) bool {
 	return false
 }
 
-// lacksNode reports whether no node can take a child now or, of a supervisor that its parent restarts, one of its children.
-func (s *State) lacksNode(c *Child) bool {
-	if !c.IsSupervisor() || c.Phase != Placed {
-		return c.PendingReason != ""
-	}
-	for c := range s.trees.get(c.Key.Supervisor.Sub(c.Key.Child)).children.all() {
-		if s.lacksNode(c) {
-			return true
-		}
-	}
-	return false
-}
-
-// tellAnew has the leader look again at what lacks a node, and say it again to those who wait since it was said.
-func (s *State) tellAnew(c *Child) {
-	switch {
-	case c.PendingReason != "":
-		c = s.editChild(s.trees.get(c.Key.Supervisor), c)
-		c.PendingReason = ""
-		s.note(c)
-	case c.IsSupervisor() && c.Phase == Placed:
-		for c := range s.trees.get(c.Key.Supervisor.Sub(c.Key.Child)).children.all() {
-			s.tellAnew(c)
-		}
-	}
-}
-
 // parent is the supervisor that a supervisor is a child of, and that child; nil = nobody's child.
 func (s *State) parent(n sup.Name) (*tree, *Child) {
 	k, ok := n.Parent()
