@@ -182,6 +182,9 @@ func (p *player) show() {
 			if c.Node != "" {
 				text += " on " + string(c.Node)
 			}
+			if c.Hanging {
+				text += ", hanging"
+			}
 			if c.RestartCount > 0 {
 				text += fmt.Sprintf(" restarts=%d", c.RestartCount)
 			}
