@@ -1,13 +1,16 @@
 package node_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/supnode/supnode/actor"
 	"github.com/supnode/supnode/node"
 	sup "github.com/supnode/supnode/supervisor"
@@ -16,7 +19,12 @@ import (
 
 // A handle does all that a program wants of a supervisor, at any node, with typed errors.
 func TestAHandleOnASupervisor(t *testing.T) {
-	c := newCluster(t, 3, 1, func(cfg *node.Config) { cfg.Exec.Enabled = false; cfg.Behaviors = greeters() })
+	var mu sync.Mutex // guards logged
+	var logged bytes.Buffer
+	c := newCluster(t, 3, 1, func(cfg *node.Config) {
+		cfg.Exec.Enabled, cfg.Behaviors = false, greeters()
+		cfg.Logger = hclog.New(&hclog.LoggerOptions{Level: hclog.Warn, Output: &logged, Mutex: &mu})
+	})
 	c.start("n1", "n2", "n3", "a1")
 	c.ready()
 	ctx := bounded(t, 60*time.Second)
@@ -170,10 +178,15 @@ func TestAHandleOnASupervisor(t *testing.T) {
 	if w1, err := pool.Child(ctx, "w1"); err != nil || w1.Node != "n3" { // local_first: the home
 		t.Errorf("%+v, %v", w1, err)
 	}
-	changes, err := pool.Apply(ctx, sup.Options{Selector: sup.Random, Children: []sup.ChildSpec{{ID: "w1", Behavior: "greeter"}, {ID: "w2", Behavior: "greeter"}}})
+	changes, err := pool.Apply(ctx, sup.Options{Selector: sup.Random, Children: []sup.ChildSpec{{ID: "w1", Behavior: "greeter"}, {ID: "w2", Behavior: "greeter", Significant: true}}})
 	if err != nil || len(changes) != 2 || changes[0].Action != sup.ChangeSet || changes[1].Action != sup.ChangeStart || changes[1].Child != "w2" {
 		t.Errorf("%+v, %v", changes, err)
 	}
+	mu.Lock()
+	if !strings.Contains(logged.String(), "significant has no effect") { // S39
+		t.Errorf("of the manifest that was applied the log says %q", logged.String())
+	}
+	mu.Unlock()
 	if _, err := pool.Apply(ctx, sup.Options{Name: "other"}); code(err) != sup.CodeInvalidSpec {
 		t.Errorf("%v", err)
 	}

@@ -21,10 +21,10 @@ func (n *Node) StartSupervisor(ctx context.Context, s sup.Spec) (sup.Name, error
 	return s.Name, err
 }
 
-// warn logs what of a manifest has no effect.
+// warn logs what of a manifest has no effect: a Go program and a config file have no answer to say it in (S39).
 func (n *Node) warn(s sup.Spec) {
 	for _, w := range s.Warnings() {
-		n.log.Warn("a supervisor is started whose manifest says what has no effect", "supervisor", s.Name, "warning", w)
+		n.log.Warn("a manifest says what has no effect", "supervisor", s.Name, "warning", w)
 	}
 }
 
@@ -41,6 +41,7 @@ func MadeName(key string) sup.Name {
 // ApplyManifest implements supervisor.Cluster: it makes a supervisor as a manifest says, and answers what that changed; it creates one that is not there or has
 // stopped, with this node as its home.
 func (n *Node) ApplyManifest(ctx context.Context, s sup.Spec) ([]sup.Change, error) {
+	n.warn(s)
 	o, err := n.Do(ctx, fsm.Command{ApplyManifest: &fsm.ApplyManifest{Spec: s, Home: n.cfg.Name}}, idempotencyKey(ctx))
 	return o.Changes, err
 }
