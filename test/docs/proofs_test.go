@@ -36,7 +36,7 @@ func TestWhatShowsAThingExists(t *testing.T) {
 		}
 	}
 	seen := make(map[string]bool)
-	for _, name := range regexp.MustCompile(`\b[a-z]\w*_\w*…?`).FindAllString(namesOf(table), -1) {
+	for _, name := range regexp.MustCompile(`\b[a-z]\w*(_\w*…?|…)`).FindAllString(namesOf(table), -1) {
 		of := named(name, scripts)
 		if len(of) == 0 {
 			t.Errorf("there is no script %s", name)
