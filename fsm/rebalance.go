@@ -17,12 +17,11 @@ func (s *State) PlanRebalance(limit int) []sup.Move {
 		for i := len(side.free) - 1; i >= 0 && len(b.moves) < limit; i-- {
 			c := side.free[i]
 			if to := b.rightful(c); to != nil && to != side {
-				side.free = slices.Delete(side.free, i, i+1)
 				b.shift(c, side, to)
 			}
 		}
 	}
-	for _, side := range b.sides { // who is where its selector wants it stays
+	for _, side := range b.sides { // who is, or goes, where its selector wants it stays there
 		side.free = slices.DeleteFunc(side.free, func(c *Child) bool { return b.rightful(c) != nil })
 	}
 	for len(b.moves) < limit && b.even() {
