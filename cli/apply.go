@@ -68,7 +68,7 @@ func (c *command) apply() *cobra.Command {
 			for i := range files {
 				told := files[i].Warnings
 				if err := files[i].ask(cmd.Context(), cl, false); err != nil {
-					return err
+					return c.stoppedAt(files, i, err)
 				}
 				c.warn(&files[i], told)
 				but := ""
@@ -85,6 +85,21 @@ func (c *command) apply() *cobra.Command {
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only show the differences")
 	c.asks(cmd)
 	return cmd
+}
+
+// stoppedAt ends the command when a file was refused: why, which files were not even tried, and for programs what was changed before.
+func (c *command) stoppedAt(files []applied, at int, err error) error {
+	var left []string
+	for _, f := range files[at+1:] {
+		left = append(left, f.File)
+	}
+	if len(left) > 0 {
+		err = fmt.Errorf("%w; not applied after it: %s (apply all again: what is as its file says stays untouched)", err, strings.Join(left, ", "))
+	}
+	if at == 0 {
+		return err
+	}
+	return errors.Join(err, c.reportApplied(files[:at]))
 }
 
 // warn says what of a file has no effect, and what is not as it says; not what was told before.

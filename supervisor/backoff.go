@@ -3,6 +3,7 @@ package supervisor
 import (
 	"encoding/json"
 	"errors"
+	"math"
 )
 
 // Backoff is how long a child that crashed waits before it is started again (S20). The first wait is Initial; each further
@@ -26,10 +27,32 @@ const (
 	MaxBackoffFactor = 100
 )
 
-// SetDefaults gives b the values that missing fields mean, but for Max, which WithDefaults gives: it is never below Initial.
+// unsaid is a longest wait that is not named: WithDefaults gives it, for it is never below Initial.
+const unsaid = Duration(math.MinInt64)
+
+// SetDefaults gives b the values that missing fields mean.
 func (b *Backoff) SetDefaults() {
 	*b = DefaultBackoff
-	b.Max = 0
+	b.Max = unsaid
+}
+
+// Named is called when the fields that are named have their values. It refuses a zero, which would be taken for a default: the
+// field and what is wrong with it.
+func (b *Backoff) Named() (field, wrong string) {
+	const noTime = `"0s" is no time to wait; write a duration like "100ms", or leave backoff out`
+	switch {
+	case b.Initial == 0:
+		return "initial", noTime
+	case b.Max == 0:
+		return "max", noTime
+	case b.Factor == 0:
+		return "factor", "0 is not between 1 and 100; 1 keeps the wait as it is"
+	case b.ResetAfter == 0:
+		return "reset_after", `"0s" is no time to run; write a duration like "1m", or "infinity"`
+	case b.Max == unsaid:
+		b.Max = 0
+	}
+	return "", ""
 }
 
 // UnmarshalJSON implements json.Unmarshaler: a field that is missing has its default.
@@ -39,11 +62,8 @@ func (b *Backoff) UnmarshalJSON(text []byte) error {
 	if err := json.Unmarshal(text, (*fields)(b)); err != nil {
 		return err
 	}
-	switch {
-	case b.Initial == 0 || b.ResetAfter == 0:
-		return errors.New(`backoff: "0s" is no time to wait; write durations like "100ms", or leave backoff out`)
-	case b.Factor == 0:
-		return errors.New("backoff.factor: 0 is not between 1 and 100; 1 keeps the wait as it is")
+	if field, wrong := b.Named(); wrong != "" {
+		return errors.New("backoff." + field + ": " + wrong)
 	}
 	return nil
 }

@@ -98,7 +98,7 @@ func TestS20MissingFieldsHaveDefaults(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		`{"initial": "0s"}`: "0s", `{"reset_after": "0s"}`: "0s", `{"factor": 0}`: "between 1 and 100", `{"initial": 5}`: "initial",
+		`{"initial": "0s"}`: "0s", `{"reset_after": "0s"}`: "0s", `{"max": "0s"}`: "backoff.max", `{"factor": 0}`: "between 1 and 100", `{"initial": 5}`: "initial",
 	} {
 		var b Backoff
 		if err := json.Unmarshal([]byte(text), &b); err == nil || !strings.Contains(err.Error(), want) {

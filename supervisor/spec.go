@@ -70,10 +70,19 @@ func (i *Intensity) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, (*fields)(i)); err != nil {
 		return err
 	}
-	if i.Within == 0 {
-		return errors.New(`restart_intensity.within: "0s" is not a window; write a duration like "5s"`)
+	if field, wrong := i.Named(); wrong != "" {
+		return errors.New("restart_intensity." + field + ": " + wrong)
 	}
 	return nil
+}
+
+// Named is called when the fields that are named have their values. It refuses a zero, which would be taken for a default: the
+// field and what is wrong with it.
+func (i *Intensity) Named() (field, wrong string) {
+	if i.Within == 0 {
+		return "within", `"0s" is not a window; write a duration like "5s"`
+	}
+	return "", ""
 }
 
 // ChildSpec says what a child is and how it is kept (api.md §4). The zero value of a field means its default;

@@ -254,9 +254,6 @@ func (l *loader) supervisors() {
 		if names[m.Name] {
 			l.errorf(at+".name", "supervisor %q is listed twice", m.Name)
 		}
-		if m.Intensity != nil && m.Intensity.Within == 0 {
-			l.errorf(at+".restart_intensity.within", `"0s" is not a window; write a duration like "5s"`)
-		}
 		names[m.Name] = true
 	}
 	l.out.Node.Manifests = l.in.Supervisors

@@ -205,6 +205,8 @@ func TestErrorsNameFileLineColumnAndRemedy(t *testing.T) {
 		{"a strategy that is not", "- name: pool\n", "- name: pool\n    strategy: best_of_all\n", `n1.yaml:30:15: supervisors[0].strategy: "best_of_all" is not a strategy; use one_for_one`},
 		{"a field that children do not have", "{id: w1, behavior", "{id: w1, depends_on: w0, behavior", `n1.yaml:31:18: unknown key "depends_on" in supervisors[0].children[0]; `},
 		{"a backoff", "{id: w1, behavior", "{id: w1, backoff: {initial: 1m, max: 5s, factor: 1.5}, behavior", `n1.yaml:31:46: supervisors[0].children[0].backoff.max: 5s is shorter than the first wait, 1m0s`},
+		{"a longest wait of nothing", "{id: w1, behavior", "{id: w1, backoff: {initial: 1s, max: 0s}, behavior", `n1.yaml:31:46: "0s" is no time to wait; write a duration like "100ms", or leave backoff out`},
+		{"a window of nothing below", "{id: w1, behavior: exec", "{id: w0, supervisor: {restart_intensity: {within: 0s}}}\n      - {id: w1, behavior: exec", `n1.yaml:31:59: "0s" is not a window; write a duration like "5s"`},
 		{"a supervisor twice", "supervisors:\n", "supervisors:\n  - {name: pool}\n", `n1.yaml:30:11: supervisor "pool" is listed twice`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -32,8 +32,12 @@ func (d *decoder) refuse(at place, path, format string, args ...any) {
 	d.errs = append(d.errs, e)
 }
 
-// Defaulted is a struct whose missing keys mean other values than zero.
-type Defaulted interface{ SetDefaults() }
+// Defaulted is a struct whose missing keys mean other values than zero. Named is called when those that are named are set; it
+// answers a key whose value it refuses, and why.
+type Defaulted interface {
+	SetDefaults()
+	Named() (key, wrong string)
+}
 
 var rawMessage = reflect.TypeFor[json.RawMessage]()
 
@@ -53,6 +57,12 @@ func (d *decoder) decode(v *value, to reflect.Value, path string) {
 	case Defaulted: // before Unmarshaler: the decoder's own words name the key
 		into.SetDefaults()
 		d.decodeStruct(v, to, path)
+		key, wrong := into.Named()
+		for _, fd := range v.fields {
+			if fd.key == key {
+				d.refuse(fd.value.at, join(path, key), "%s", wrong)
+			}
+		}
 		return
 	case json.Unmarshaler:
 		if err := into.UnmarshalJSON(v.json()); err != nil {
