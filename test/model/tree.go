@@ -26,7 +26,7 @@ func (ch *Child) raise() {
 func (ch *Child) fell() {
 	reason := ch.farewell
 	ch.farewell = ""
-	if s := ch.own; s.Op != stopping {
+	if s := ch.own; s != nil && s.Op != stopping { // nil: it has not begun, its stop is owed
 		if reason == "" {
 			reason = sup.ReasonShutdown
 		}
